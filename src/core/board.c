@@ -1,0 +1,1114 @@
+/*
+ * board.c - what we believe right now, and what follows from it
+ */
+#include "core/board.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/listing.h"
+#include "core/standing.h"
+
+#define EVENTS_MAX	100000	/* nobody drains them: a bug, not a flood */
+#define OVERRIDES_MAX	10000	/* what people can have meant */
+
+static const char *const state_names[] = {
+	"sending", "stopped", "probation",
+};
+static const char *const health_names[] = {
+	"unknown", "usable", "blind", "broken",
+};
+static const char *const event_names[] = {
+	"state", "listed", "delisted", "suspected", "unconfirmed", "health",
+	"override", "note",
+};
+static const char *const word_names[] = { "auto", "stop", "send" };
+
+static_assert(sizeof(state_names) / sizeof(state_names[0]) == STATE_KINDS,
+    "a name for every state");
+static_assert(sizeof(health_names) / sizeof(health_names[0]) ==
+    HEALTH_KINDS, "a name for every health");
+static_assert(sizeof(event_names) / sizeof(event_names[0]) == EVENT_KINDS,
+    "a name for every event");
+
+/* A listing and its place in the two chains that find it. */
+struct entry {
+	struct listing	 l;
+	struct entry	*next;		/* of the same subject */
+	size_t		 place;		/* in board->listings */
+};
+
+struct subject_facts {
+	struct subject	 subject;
+	struct entry	*listings;
+	int64_t		 checked_ms;	/* last answer of a healthy list */
+};
+
+struct kind_health {
+	enum health	 health;
+	char		 reason[BOARD_REASON_MAX];
+	int64_t		 checked_ms;
+};
+
+struct list_facts {
+	struct kind_health kinds[SUBJECT_KINDS];
+};
+
+struct egress_facts {
+	struct standing	 standing;
+	size_t		*subjects;
+	size_t		 subject_count;
+};
+
+struct counted_view {
+	struct view	 view;
+	int		 references;	/* atomic */
+};
+
+struct board {
+	struct policy		*policy;
+	struct subject_facts	*subjects;	/* sorted, see compare */
+	size_t			 subject_count;
+	struct list_facts	*lists;
+	struct egress_facts	*egress;
+	struct entry		**listings;
+	size_t			 listing_count;
+	struct override		*overrides;	/* sorted by target */
+	size_t			 override_count;
+	struct event		*events;	/* not drained yet */
+	size_t			 event_first, event_count, event_room;
+
+	bool			 dirty;		/* since the last view */
+	uint64_t		 generation;
+	pthread_mutex_t		 lock;		/* guards current */
+	struct counted_view	*current;
+};
+
+const char *
+state_name(enum state s)
+{
+	return state_names[s];
+}
+
+bool
+state_parse(const char *name, enum state *out)
+{
+	int i;
+
+	for (i = 0; i < STATE_KINDS; i++) {
+		if (strcmp(name, state_names[i]) == 0) {
+			*out = (enum state)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+health_name(enum health h)
+{
+	return health_names[h];
+}
+
+const char *
+event_kind_name(enum event_kind k)
+{
+	return event_names[k];
+}
+
+const char *
+word_name(enum word w)
+{
+	return word_names[w];
+}
+
+const char *
+subject_text(const struct subject *s, char *buf)
+{
+	return s->kind == SUBJECT_DOMAIN ? s->domain :
+	    addr_text(&s->addr, buf);
+}
+
+/* --- events ------------------------------------------------------------ */
+
+static struct event *
+new_event(struct board *b, enum event_kind kind, int64_t now_ms)
+{
+	struct event *e;
+
+	if (b->event_first > 0 && b->event_count == b->event_room) {
+		memmove(b->events, b->events + b->event_first,
+		    (b->event_count - b->event_first) * sizeof(*b->events));
+		b->event_count -= b->event_first;
+		b->event_first = 0;
+	}
+	if (b->event_count == b->event_room) {
+		if (b->event_room >= EVENTS_MAX)
+			b->event_count--;	/* the newest gives way */
+		else
+			b->event_room = b->event_room * 2 + 16;
+		b->events = xreallocarray(b->events, b->event_room,
+		    sizeof(*b->events));
+	}
+	e = &b->events[b->event_count++];
+	memset(e, 0, sizeof(*e));
+	e->kind = kind;
+	e->at_ms = now_ms;
+	return e;
+}
+
+bool
+board_next_event(struct board *b, struct event *out)
+{
+	if (b->event_first == b->event_count) {
+		b->event_first = b->event_count = 0;
+		return false;
+	}
+	*out = b->events[b->event_first++];
+	return true;
+}
+
+void
+board_note(struct board *b, enum event_kind kind, int64_t now_ms,
+    const char *fmt, ...)
+{
+	struct event *e = new_event(b, kind, now_ms);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+}
+
+/* --- subjects and policy ----------------------------------------------- */
+
+static int
+compare_subject(const void *va, const void *vb)
+{
+	const struct subject *a = &((const struct subject_facts *)va)->subject;
+	const struct subject *b = &((const struct subject_facts *)vb)->subject;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	if (a->kind == SUBJECT_DOMAIN)
+		return strcmp(a->domain, b->domain);
+	return addr_cmp(&a->addr, &b->addr);
+}
+
+static enum subject_kind
+addr_kind(const struct addr *a)
+{
+	return a->family == ADDR_IPV6 ? SUBJECT_IPV6 : SUBJECT_IPV4;
+}
+
+static int
+find_addr(const struct board *b, const struct addr *a)
+{
+	struct subject_facts key = { .subject.kind = addr_kind(a),
+	    .subject.addr = *a }, *found;
+
+	found = bsearch(&key, b->subjects, b->subject_count,
+	    sizeof(*b->subjects), compare_subject);
+	return found == NULL ? -1 : (int)(found - b->subjects);
+}
+
+/* Every watched address of every egress, sorted; the loader sees to it that
+ * no address stands twice. */
+static void
+collect_subjects(struct board *b)
+{
+	const struct policy *p = b->policy;
+	size_t i, j;
+
+	for (i = 0; i < p->egress_count; i++)
+		b->subject_count += p->egress[i].addr_count;
+	b->subjects = xcalloc(b->subject_count, sizeof(*b->subjects));
+	b->subject_count = 0;
+	for (i = 0; i < p->egress_count; i++) {
+		for (j = 0; j < p->egress[i].addr_count; j++) {
+			struct subject *s =
+			    &b->subjects[b->subject_count++].subject;
+
+			s->addr = p->egress[i].addrs[j];
+			s->kind = addr_kind(&s->addr);
+		}
+	}
+	qsort(b->subjects, b->subject_count, sizeof(*b->subjects),
+	    compare_subject);
+	b->egress = xcalloc(p->egress_count, sizeof(*b->egress));
+	for (i = 0; i < p->egress_count; i++) {
+		struct egress_facts *e = &b->egress[i];
+
+		e->subjects = xcalloc(p->egress[i].addr_count,
+		    sizeof(*e->subjects));
+		for (j = 0; j < p->egress[i].addr_count; j++)
+			e->subjects[e->subject_count++] =
+			    (size_t)find_addr(b, &p->egress[i].addrs[j]);
+	}
+	b->lists = xcalloc(p->list_count, sizeof(*b->lists));
+}
+
+static void
+free_facts(struct board *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->policy->egress_count; i++)
+		free(b->egress[i].subjects);
+	for (i = 0; i < b->listing_count; i++)
+		free(b->listings[i]);
+	for (i = 0; i < b->subject_count; i++)
+		free(b->subjects[i].subject.domain);
+	free(b->egress);
+	free(b->listings);
+	free(b->subjects);
+	free(b->lists);
+	b->egress = NULL;
+	b->listings = NULL;
+	b->listing_count = 0;
+	b->subjects = NULL;
+	b->subject_count = 0;
+	b->lists = NULL;
+}
+
+struct board *
+board_new(struct policy *p, int64_t now_ms)
+{
+	struct board *b = xcalloc(1, sizeof(*b));
+	size_t i;
+
+	b->policy = policy_ref(p);
+	if (pthread_mutex_init(&b->lock, NULL) != 0)
+		abort();	/* cannot fail for a plain mutex */
+	collect_subjects(b);
+	for (i = 0; i < p->egress_count; i++)
+		b->egress[i].standing.since_ms = now_ms;
+	b->dirty = true;
+	board_publish(b);
+	return b;
+}
+
+void
+board_free(struct board *b)
+{
+	if (b == NULL)
+		return;
+	free_facts(b);
+	view_put(&b->current->view);
+	pthread_mutex_destroy(&b->lock);
+	policy_unref(b->policy);
+	free(b->overrides);
+	free(b->events);
+	free(b);
+}
+
+struct policy *
+board_policy(const struct board *b)
+{
+	return b->policy;
+}
+
+size_t
+board_subject_count(const struct board *b)
+{
+	return b->subject_count;
+}
+
+const struct subject *
+board_subject(const struct board *b, size_t i)
+{
+	return &b->subjects[i].subject;
+}
+
+int
+board_find_subject(const struct board *b, const char *text)
+{
+	struct addr a;
+
+	return addr_parse(text, &a) ? find_addr(b, &a) : -1;
+}
+
+/* --- listings ---------------------------------------------------------- */
+
+static struct entry *
+find_entry(const struct board *b, size_t subject, size_t list)
+{
+	struct entry *e;
+
+	for (e = b->subjects[subject].listings; e != NULL; e = e->next) {
+		if (e->l.list == list)
+			return e;
+	}
+	return NULL;
+}
+
+static struct entry *
+add_entry(struct board *b, size_t subject, size_t list)
+{
+	struct entry *e = xcalloc(1, sizeof(*e));
+
+	e->l.subject = subject;
+	e->l.list = list;
+	e->next = b->subjects[subject].listings;
+	b->subjects[subject].listings = e;
+	b->listings = xreallocarray(b->listings, b->listing_count + 1,
+	    sizeof(*b->listings));
+	e->place = b->listing_count;
+	b->listings[b->listing_count++] = e;
+	return e;
+}
+
+static void
+drop_entry(struct board *b, struct entry *e)
+{
+	struct entry **p = &b->subjects[e->l.subject].listings;
+
+	while (*p != e)
+		p = &(*p)->next;
+	*p = e->next;
+	b->listings[e->place] = b->listings[--b->listing_count];
+	b->listings[e->place]->place = e->place;
+	free(e);
+}
+
+size_t
+board_listing_count(const struct board *b)
+{
+	return b->listing_count;
+}
+
+const struct listing *
+board_listing(const struct board *b, size_t i)
+{
+	return &b->listings[i]->l;
+}
+
+/* "SBL", or "127.0.0.4" where the table has no name. */
+static const char *
+listing_label(const struct answer_seen *a, char buf[48])
+{
+	struct addr addr = addr_from_ipv4(a->code);
+	char text[ADDR_TEXT_MAX];
+
+	text_copy(buf, 48, a->name[0] != '\0' ? a->name :
+	    addr_text(&addr, text));
+	return buf;
+}
+
+static void
+listing_event(struct board *b, enum event_kind kind, const struct listing *l,
+    int64_t now_ms, const char *what)
+{
+	struct event *e = new_event(b, kind, now_ms);
+	const struct list *list = &b->policy->lists[l->list];
+	char buf[ADDR_TEXT_MAX], label[48];
+
+	text_copy(e->subject, sizeof(e->subject),
+	    subject_text(&b->subjects[l->subject].subject, buf));
+	text_copy(e->zone, sizeof(e->zone), list->zone);
+	snprintf(e->text, sizeof(e->text), "%s: %s by %s (%s: %s, weight %d)",
+	    e->subject, what, e->zone, listing_label(&l->seen, label),
+	    answer_name(l->seen.kind), l->seen.weight);
+}
+
+enum board_wish
+board_answer(struct board *b, size_t subject, size_t list,
+    const struct answer_seen *a, bool second_look, int64_t now_ms)
+{
+	struct entry *e = find_entry(b, subject, list);
+	struct answer_seen before;
+	enum listing_step step;
+
+	if (answer_proves_nothing(a->kind))
+		return BOARD_NOTHING;
+	b->subjects[subject].checked_ms = now_ms;
+	if (e == NULL && !answer_present(a->kind))
+		return BOARD_NOTHING;
+	if (e == NULL)
+		e = add_entry(b, subject, list);
+	before = e->l.seen;
+	step = listing_step(&e->l, a, second_look, b->policy, now_ms);
+	if (memcmp(&before, &e->l.seen, sizeof(before)) != 0)
+		b->dirty = true;
+	switch (step) {
+	case LISTING_SAME:
+		break;
+	case LISTING_SUSPECTED:
+		listing_event(b, EVENT_SUSPECTED, &e->l, now_ms,
+		    "seen, not confirmed yet,");
+		return BOARD_LOOK_AGAIN;
+	case LISTING_AGAIN:
+		return BOARD_LOOK_AGAIN;
+	case LISTING_CONFIRMED:
+		b->dirty = true;
+		listing_event(b, EVENT_LISTED, &e->l, now_ms, "listed");
+		return BOARD_ASK_TEXT;
+	case LISTING_DISPUTED:
+		listing_event(b, EVENT_UNCONFIRMED, &e->l, now_ms,
+		    "a second look did not confirm the listing");
+		break;
+	case LISTING_FADED:
+		b->dirty = true;
+		listing_event(b, EVENT_DELISTED, &e->l, now_ms,
+		    "listed no longer, but noted");
+		break;
+	case LISTING_GONE:
+		b->dirty = true;
+		listing_event(b, EVENT_DELISTED, &e->l, now_ms,
+		    "listed no longer");
+		drop_entry(b, e);
+		break;
+	case LISTING_DROPPED:
+		drop_entry(b, e);
+		break;
+	}
+	return BOARD_NOTHING;
+}
+
+bool
+board_has_listing(const struct board *b, size_t list, enum subject_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < b->listing_count; i++) {
+		const struct listing *l = &b->listings[i]->l;
+
+		if (l->list == list &&
+		    b->subjects[l->subject].subject.kind == kind)
+			return true;
+	}
+	return false;
+}
+
+void
+board_text(struct board *b, size_t subject, size_t list, const char *text)
+{
+	struct entry *e = find_entry(b, subject, list);
+
+	if (e != NULL)
+		text_clean(e->l.text, sizeof(e->l.text), text, strlen(text));
+}
+
+void
+board_restore_listing(struct board *b, const struct listing *l)
+{
+	struct entry *e = find_entry(b, l->subject, l->list);
+	struct listing copy = *l;
+
+	if (e == NULL)
+		e = add_entry(b, l->subject, l->list);
+	e->l = copy;
+	b->dirty = true;
+}
+
+/* --- health ------------------------------------------------------------ */
+
+enum health
+board_list_health(const struct board *b, size_t list, const char **reason,
+    int64_t *checked_ms)
+{
+	const struct kind_health *worst = &b->lists[list].kinds[0], *h;
+	int k;
+
+	for (k = 1; k < SUBJECT_KINDS; k++) {
+		h = &b->lists[list].kinds[k];
+		if (h->health > worst->health)
+			worst = h;
+	}
+	if (reason != NULL)
+		*reason = worst->reason;
+	if (checked_ms != NULL)
+		*checked_ms = worst->checked_ms;
+	return worst->health;
+}
+
+void
+board_health(struct board *b, size_t list, enum subject_kind kind,
+    enum health health, const char *reason, int64_t now_ms)
+{
+	struct kind_health *h = &b->lists[list].kinds[kind];
+	enum health before = h->health;
+	struct event *e;
+
+	h->health = health;
+	h->checked_ms = now_ms;
+	text_copy(h->reason, sizeof(h->reason), reason);
+	if (before == health)
+		return;
+	b->dirty = true;
+	/* The first good look at a list is no news. */
+	if (before == HEALTH_UNKNOWN && health == HEALTH_USABLE)
+		return;
+	e = new_event(b, EVENT_HEALTH, now_ms);
+	text_copy(e->zone, sizeof(e->zone), b->policy->lists[list].zone);
+	text_copy(e->from, sizeof(e->from), health_names[before]);
+	text_copy(e->to, sizeof(e->to), health_names[health]);
+	if (health == HEALTH_USABLE)
+		snprintf(e->text, sizeof(e->text), "%s (%s): usable again, "
+		    "was %s", e->zone, subject_kind_name(kind), e->from);
+	else
+		snprintf(e->text, sizeof(e->text), "%s (%s): %s: %s; it "
+		    "neither stops nor releases anything", e->zone,
+		    subject_kind_name(kind), e->to, reason);
+}
+
+bool
+board_blind(const struct board *b, size_t egress)
+{
+	const struct policy *p = b->policy;
+	const struct egress_facts *e = &b->egress[egress];
+	bool wanted[SUBJECT_KINDS] = { false };
+	size_t i;
+	int k;
+
+	for (i = 0; i < e->subject_count; i++)
+		wanted[b->subjects[e->subjects[i]].subject.kind] = true;
+	for (i = 0; i < p->list_count; i++) {
+		for (k = 0; k < SUBJECT_KINDS; k++) {
+			if (wanted[k] && p->lists[i].kinds[k] &&
+			    p->lists[i].weight > 0 &&
+			    b->lists[i].kinds[k].health >= HEALTH_BLIND)
+				return true;
+		}
+	}
+	return false;
+}
+
+int64_t
+board_checked_ms(const struct board *b, size_t egress)
+{
+	const struct egress_facts *e = &b->egress[egress];
+	int64_t oldest = 0, t;
+	size_t i;
+
+	for (i = 0; i < e->subject_count; i++) {
+		t = b->subjects[e->subjects[i]].checked_ms;
+		if (i == 0 || t < oldest)
+			oldest = t;
+	}
+	return oldest;
+}
+
+/* --- overrides --------------------------------------------------------- */
+
+static bool
+plain_name(const char *s)
+{
+	return s[0] != '\0' && s[strspn(s, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] == '\0';
+}
+
+/* Target in the form that it is kept in; NULL or what is wrong. */
+static const char *
+normal_target(const char *target, char *out)
+{
+	struct addr a;
+	size_t i;
+
+	if (target[0] == '\0' || strlen(target) >= BOARD_NAME_MAX)
+		return "is empty or too long";
+	for (i = 0; target[i] != '\0'; i++) {
+		if (target[i] <= ' ' || target[i] > '~')
+			return "has a character that does not belong there";
+	}
+	if (addr_parse(target, &a)) {
+		addr_text(&a, out);
+		return NULL;
+	}
+	text_copy(out, BOARD_NAME_MAX, target);
+	if (strncmp(target, "account:", 8) == 0)
+		return target[8] != '\0' ? NULL : "names no account";
+	if (strncmp(target, "domain:", 7) == 0)
+		return plain_name(target + 7) ? NULL : "names no domain";
+	return plain_name(target) ? NULL :
+	    "is none of: an egress, an address, account:NAME, domain:NAME, "
+	    "all";
+}
+
+/* Does this host have what the target names? */
+static bool
+target_known(const struct board *b, const char *target)
+{
+	return strcasecmp(target, "all") == 0 ||
+	    strncmp(target, "account:", 8) == 0 ||
+	    strncmp(target, "domain:", 7) == 0 ||
+	    policy_find_egress(b->policy, target) != -1 ||
+	    board_find_subject(b, target) != -1;
+}
+
+const char *
+board_target(const struct board *b, const char *target, char *out)
+{
+	const char *wrong = normal_target(target, out);
+
+	if (wrong == NULL && !target_known(b, out))
+		wrong = "is no egress or address of this host";
+	return wrong;
+}
+
+static size_t
+override_place(const struct board *b, const char *target, bool *found)
+{
+	size_t lo = 0, hi = b->override_count, mid;
+	int c;
+
+	*found = false;
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		c = strcasecmp(b->overrides[mid].target, target);
+		if (c == 0) {
+			*found = true;
+			return mid;
+		}
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void
+override_event(struct board *b, const struct override *o, enum word from,
+    int64_t now_ms, const char *ended)
+{
+	struct event *e = new_event(b, EVENT_OVERRIDE, now_ms);
+	char left[DURATION_TEXT_MAX], reason[BOARD_REASON_MAX];
+	bool known = target_known(b, o->target);
+
+	text_copy(e->egress, sizeof(e->egress), o->target);
+	text_copy(e->from, sizeof(e->from), word_names[from]);
+	text_copy(e->to, sizeof(e->to), word_names[o->word]);
+	if (o->word == WORD_NONE) {
+		snprintf(e->text, sizeof(e->text), "%s: override \"%s\" %s, "
+		    "evidence decides again", o->target, word_names[from],
+		    ended);
+		return;
+	}
+	text_clean(reason, sizeof(reason), o->reason, strlen(o->reason));
+	snprintf(e->text, sizeof(e->text), "%s: override \"%s\" by %s, "
+	    "%s%s%s%s%s%s", o->target, word_names[o->word], o->source,
+	    o->until_ms != 0 ? "ends in " : "until it is removed",
+	    o->until_ms != 0 ? duration_text(o->until_ms - now_ms, left) : "",
+	    reason[0] != '\0' ? " (" : "", reason,
+	    reason[0] != '\0' ? ")" : "",
+	    known ? "" : "; no egress or address of this host");
+}
+
+static void
+remove_override(struct board *b, size_t i, int64_t now_ms, const char *ended)
+{
+	struct override o = b->overrides[i];
+	enum word from = o.word;
+
+	memmove(b->overrides + i, b->overrides + i + 1,
+	    (b->override_count - i - 1) * sizeof(*b->overrides));
+	b->override_count--;
+	b->dirty = true;
+	o.word = WORD_NONE;
+	override_event(b, &o, from, now_ms, ended);
+}
+
+bool
+board_override(struct board *b, const struct override *want, int64_t now_ms,
+    const char **why)
+{
+	struct override o = *want, *old;
+	enum word from = WORD_NONE;
+	bool found;
+	size_t i;
+
+	if ((*why = normal_target(want->target, o.target)) != NULL)
+		return false;
+	i = override_place(b, o.target, &found);
+	if (o.word == WORD_NONE ||
+	    (o.until_ms != 0 && o.until_ms <= now_ms)) {
+		if (found)
+			remove_override(b, i, now_ms, "removed");
+		return true;
+	}
+	if (!found && b->override_count >= OVERRIDES_MAX) {
+		*why = "there are too many overrides: remove some";
+		return false;
+	}
+	if (!found) {
+		b->overrides = xreallocarray(b->overrides,
+		    b->override_count + 1, sizeof(*b->overrides));
+		memmove(b->overrides + i + 1, b->overrides + i,
+		    (b->override_count - i) * sizeof(*b->overrides));
+		b->override_count++;
+		memset(&b->overrides[i], 0, sizeof(b->overrides[i]));
+	}
+	old = &b->overrides[i];
+	from = old->word;
+	/* The same word read again, its end off by a rounding: no news. */
+	if (found && old->word == o.word &&
+	    strcmp(old->reason, o.reason) == 0 &&
+	    (old->until_ms != 0) == (o.until_ms != 0) &&
+	    llabs(old->until_ms - o.until_ms) < 1500) {
+		old->until_ms = o.until_ms;
+		b->dirty = true;
+		return true;
+	}
+	*old = o;
+	b->dirty = true;
+	override_event(b, &o, from, now_ms, "");
+	return true;
+}
+
+size_t
+board_override_count(const struct board *b)
+{
+	return b->override_count;
+}
+
+const struct override *
+board_get_override(const struct board *b, size_t i)
+{
+	return &b->overrides[i];
+}
+
+static const struct override *
+active_override(const struct board *b, const char *target, int64_t now_ms)
+{
+	bool found;
+	size_t i = override_place(b, target, &found);
+
+	if (!found || (b->overrides[i].until_ms != 0 &&
+	    b->overrides[i].until_ms <= now_ms))
+		return NULL;
+	return &b->overrides[i];
+}
+
+static void
+weigh(const struct override **best, const struct override *o)
+{
+	if (o != NULL && (*best == NULL || ((*best)->word == WORD_SEND &&
+	    o->word == WORD_STOP)))
+		*best = o;
+}
+
+enum state
+board_effective(const struct board *b, size_t egress, int64_t now_ms,
+    const struct override **by)
+{
+	const struct egress *e = &b->policy->egress[egress];
+	const struct override *o = NULL;
+	char text[ADDR_TEXT_MAX];
+	size_t i;
+
+	weigh(&o, active_override(b, "all", now_ms));
+	weigh(&o, active_override(b, e->name, now_ms));
+	for (i = 0; i < e->addr_count; i++)
+		weigh(&o, active_override(b, addr_text(&e->addrs[i], text),
+		    now_ms));
+	if (by != NULL)
+		*by = o;
+	if (o != NULL)
+		return o->word == WORD_STOP ? STATE_STOPPED : STATE_SENDING;
+	return b->egress[egress].standing.state;
+}
+
+/* --- states ------------------------------------------------------------ */
+
+const struct standing *
+board_standing(const struct board *b, size_t egress)
+{
+	return &b->egress[egress].standing;
+}
+
+void
+board_restore_standing(struct board *b, size_t egress,
+    const struct standing *s)
+{
+	b->egress[egress].standing = *s;
+	b->dirty = true;
+}
+
+/*
+ * The weights of the confirmed listings of all addresses, at most the
+ * heaviest of each operator.  *worst is the heaviest listing, or NULL.
+ */
+static int
+score(const struct board *b, size_t egress, const struct listing **worst)
+{
+	const struct egress_facts *f = &b->egress[egress];
+	const struct entry *e, *o;
+	size_t i, j;
+	int sum = 0;
+	bool counted;
+
+	*worst = NULL;
+	for (i = 0; i < f->subject_count; i++) {
+		for (e = b->subjects[f->subjects[i]].listings; e != NULL;
+		    e = e->next) {
+			const char *operator =
+			    b->policy->lists[e->l.list].operator;
+
+			if (!e->l.confirmed || e->l.seen.weight == 0)
+				continue;
+			if (*worst == NULL ||
+			    e->l.seen.weight > (*worst)->seen.weight)
+				*worst = &e->l;
+			/* Does a heavier one, or an equal one seen before,
+			 * of the same operator count already? */
+			counted = false;
+			for (j = 0; j < f->subject_count && !counted; j++) {
+				for (o = b->subjects[f->subjects[j]].listings;
+				    o != NULL; o = o->next) {
+					if (o == e || !o->l.confirmed ||
+					    strcmp(b->policy->lists[
+					    o->l.list].operator, operator)
+					    != 0)
+						continue;
+					if (o->l.seen.weight >
+					    e->l.seen.weight ||
+					    (o->l.seen.weight ==
+					    e->l.seen.weight && o < e))
+						counted = true;
+				}
+			}
+			if (!counted)
+				sum += e->l.seen.weight;
+		}
+	}
+	return sum;
+}
+
+static void
+state_event(struct board *b, size_t egress, enum state from,
+    const struct listing *worst, int64_t now_ms)
+{
+	const struct standing *s = &b->egress[egress].standing;
+	struct event *e = new_event(b, EVENT_STATE, now_ms);
+	char buf[ADDR_TEXT_MAX], label[48], wait[DURATION_TEXT_MAX];
+	const struct policy *p = b->policy;
+
+	text_copy(e->egress, sizeof(e->egress), p->egress[egress].name);
+	text_copy(e->from, sizeof(e->from), state_names[from]);
+	text_copy(e->to, sizeof(e->to), state_names[s->state]);
+	if (s->state == STATE_STOPPED && worst != NULL) {
+		text_copy(e->subject, sizeof(e->subject),
+		    subject_text(&b->subjects[worst->subject].subject, buf));
+		text_copy(e->zone, sizeof(e->zone),
+		    p->lists[worst->list].zone);
+		snprintf(e->text, sizeof(e->text), "egress %s: %s -> stopped: "
+		    "%s is listed by %s (%s), score %d of %d%s; resumes %s "
+		    "after it is clean", e->egress, e->from, e->subject,
+		    e->zone, listing_label(&worst->seen, label), s->score,
+		    p->stop_score, p->mode == MODE_OBSERVE ?
+		    " (observe mode: mail passes all the same)" : "",
+		    duration_text(standing_wait_ms(p, s->relapses), wait));
+	} else if (s->state == STATE_PROBATION) {
+		snprintf(e->text, sizeof(e->text), "egress %s: %s -> "
+		    "probation: clean for %s; a growing share of the mail "
+		    "goes, all of it in %s", e->egress, e->from,
+		    duration_text(standing_wait_ms(p, s->relapses), buf),
+		    duration_text(p->resume_ramp_ms, wait));
+	} else {
+		snprintf(e->text, sizeof(e->text), "egress %s: %s -> %s: "
+		    "score %d of %d", e->egress, e->from, e->to, s->score,
+		    p->stop_score);
+	}
+}
+
+static void
+sooner(int64_t *next, int64_t t)
+{
+	if (t != 0 && (*next == 0 || t < *next))
+		*next = t;
+}
+
+int64_t
+board_tick(struct board *b, int64_t now_ms)
+{
+	const struct listing *worst;
+	struct standing before;
+	enum state from;
+	int64_t next = 0;
+	size_t i;
+
+	for (i = 0; i < b->override_count;) {
+		int64_t until = b->overrides[i].until_ms;
+
+		if (until != 0 && until <= now_ms) {
+			remove_override(b, i, now_ms, "ended");
+			continue;
+		}
+		sooner(&next, until);
+		i++;
+	}
+	for (i = 0; i < b->policy->egress_count; i++) {
+		struct standing *s = &b->egress[i].standing;
+		int sum = score(b, i, &worst);
+
+		before = *s;
+		if (standing_step(s, b->policy, sum, now_ms, &from))
+			state_event(b, i, from, worst, now_ms);
+		if (memcmp(&before, s, sizeof(before)) != 0)
+			b->dirty = true;
+		sooner(&next, s->until_ms);
+	}
+	return next;
+}
+
+/* --- a new policy ------------------------------------------------------ */
+
+void
+board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
+{
+	struct board old = *b;
+	size_t i;
+
+	b->policy = policy_ref(p);
+	b->egress = NULL;
+	b->listings = NULL;
+	b->listing_count = 0;
+	b->subjects = NULL;
+	b->subject_count = 0;
+	b->lists = NULL;
+	collect_subjects(b);
+	for (i = 0; i < p->egress_count; i++) {
+		int was = policy_find_egress(old.policy, p->egress[i].name);
+
+		if (was != -1)
+			b->egress[i].standing = old.egress[was].standing;
+		else
+			b->egress[i].standing.since_ms = now_ms;
+	}
+	for (i = 0; i < p->list_count; i++) {
+		int was = policy_find_list(old.policy, p->lists[i].zone);
+
+		if (was != -1)
+			b->lists[i] = old.lists[was];
+	}
+	for (i = 0; i < old.subject_count; i++) {
+		struct subject_facts *was = &old.subjects[i], *now;
+
+		now = bsearch(was, b->subjects, b->subject_count,
+		    sizeof(*b->subjects), compare_subject);
+		if (now != NULL)
+			now->checked_ms = was->checked_ms;
+	}
+	for (i = 0; i < old.listing_count; i++) {
+		struct listing l = old.listings[i]->l;
+		struct subject_facts *now;
+		int list;
+
+		now = bsearch(&old.subjects[l.subject], b->subjects,
+		    b->subject_count, sizeof(*b->subjects), compare_subject);
+		list = policy_find_list(p,
+		    old.policy->lists[l.list].zone);
+		if (now == NULL || list == -1)
+			continue;
+		l.subject = (size_t)(now - b->subjects);
+		l.list = (size_t)list;
+		board_restore_listing(b, &l);
+	}
+	free_facts(&old);
+	policy_unref(old.policy);
+	b->dirty = true;
+}
+
+/* --- views ------------------------------------------------------------- */
+
+static void
+fill_egress_view(struct board *b, size_t egress, struct egress_view *out)
+{
+	const struct standing *s = &b->egress[egress].standing;
+	const struct listing *worst;
+	char buf[ADDR_TEXT_MAX];
+	size_t i;
+	const struct entry *e;
+
+	out->state = s->state;
+	out->since_ms = s->since_ms;
+	out->until_ms = s->until_ms;
+	out->score = score(b, egress, &worst);
+	for (i = 0; i < b->egress[egress].subject_count; i++) {
+		size_t subject = b->egress[egress].subjects[i];
+
+		for (e = b->subjects[subject].listings; e != NULL;
+		    e = e->next)
+			out->listing_count += e->l.confirmed;
+	}
+	if (worst == NULL)
+		return;
+	text_copy(out->subject, sizeof(out->subject),
+	    subject_text(&b->subjects[worst->subject].subject, buf));
+	text_copy(out->zone, sizeof(out->zone),
+	    b->policy->lists[worst->list].zone);
+	listing_label(&worst->seen, out->listing);
+}
+
+static void
+free_view(struct counted_view *c)
+{
+	policy_unref((struct policy *)(uintptr_t)c->view.policy);
+	free((void *)(uintptr_t)c->view.egress);
+	free((void *)(uintptr_t)c->view.overrides);
+	free(c);
+}
+
+void
+board_publish(struct board *b)
+{
+	struct counted_view *c, *old;
+	struct egress_view *egress;
+	struct override *overrides;
+	size_t i;
+
+	if (!b->dirty)
+		return;
+	b->dirty = false;
+	egress = xcalloc(b->policy->egress_count, sizeof(*egress));
+	for (i = 0; i < b->policy->egress_count; i++)
+		fill_egress_view(b, i, &egress[i]);
+	overrides = xcalloc(b->override_count, sizeof(*overrides));
+	if (b->override_count > 0)
+		memcpy(overrides, b->overrides,
+		    b->override_count * sizeof(*overrides));
+	c = xcalloc(1, sizeof(*c));
+	c->references = 1;
+	c->view = (struct view){ .policy = policy_ref(b->policy),
+	    .egress = egress, .overrides = overrides,
+	    .override_count = b->override_count,
+	    .generation = ++b->generation };
+	pthread_mutex_lock(&b->lock);
+	old = b->current;
+	b->current = c;
+	pthread_mutex_unlock(&b->lock);
+	if (old != NULL)
+		view_put(&old->view);
+}
+
+const struct view *
+board_view_get(struct board *b)
+{
+	struct counted_view *c;
+
+	pthread_mutex_lock(&b->lock);
+	c = b->current;
+	__atomic_add_fetch(&c->references, 1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&b->lock);
+	return &c->view;
+}
+
+void
+view_put(const struct view *v)
+{
+	/* view is the first member of what counts it. */
+	struct counted_view *c = (struct counted_view *)(uintptr_t)v;
+
+	if (__atomic_sub_fetch(&c->references, 1, __ATOMIC_ACQ_REL) == 0)
+		free_view(c);
+}

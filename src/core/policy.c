@@ -1,0 +1,110 @@
+/*
+ * policy.c - what the operator wants, as the core sees it
+ */
+#include "core/policy.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+static const char *const action_names[] = {
+	"pass", "reroute", "tempfail", "hold",
+};
+
+static_assert(sizeof(action_names) / sizeof(action_names[0]) == ACT_KINDS,
+    "a name for every action");
+
+const char *
+action_name(enum action a)
+{
+	return action_names[a];
+}
+
+struct policy *
+policy_new(void)
+{
+	struct policy *p = xcalloc(1, sizeof(*p));
+
+	p->references = 1;
+	return p;
+}
+
+struct policy *
+policy_ref(struct policy *p)
+{
+	__atomic_add_fetch(&p->references, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+static void
+free_strings(char **v, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		free(v[i]);
+	free(v);
+}
+
+void
+policy_unref(struct policy *p)
+{
+	size_t i;
+
+	if (p == NULL ||
+	    __atomic_sub_fetch(&p->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	for (i = 0; i < p->egress_count; i++) {
+		free(p->egress[i].name);
+		free(p->egress[i].addrs);
+		free(p->egress[i].hostname);
+		free_strings(p->egress[i].transports,
+		    p->egress[i].transport_count);
+	}
+	for (i = 0; i < p->pool_count; i++) {
+		free(p->pools[i].name);
+		free(p->pools[i].egress);
+	}
+	for (i = 0; i < p->route_count; i++) {
+		free(p->routes[i].sender);
+		free(p->routes[i].recipient);
+		free(p->routes[i].account);
+	}
+	for (i = 0; i < p->list_count; i++)
+		list_clear(&p->lists[i]);
+	free(p->egress);
+	free(p->pools);
+	free(p->routes);
+	free(p->lists);
+	free_strings(p->domains, p->domain_count);
+	free_strings(p->local_domains, p->local_domain_count);
+	free_strings(p->local_transports, p->local_transport_count);
+	free(p);
+}
+
+int
+policy_find_egress(const struct policy *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < p->egress_count; i++) {
+		if (text_same(p->egress[i].name, name))
+			return (int)i;
+	}
+	return -1;
+}
+
+int
+policy_find_list(const struct policy *p, const char *zone)
+{
+	size_t i;
+
+	for (i = 0; i < p->list_count; i++) {
+		if (text_same(p->lists[i].zone, zone))
+			return (int)i;
+	}
+	return -1;
+}

@@ -1,0 +1,113 @@
+/*
+ * policy.h - what the operator wants, as the core sees it
+ *
+ * Filled by the configuration loader, immutable afterwards and reference
+ * counted: views of the board keep the policy that they were made under.
+ * Durations are milliseconds, named _ms.
+ */
+#ifndef MAILBRAKE_CORE_POLICY_H
+#define MAILBRAKE_CORE_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "core/list.h"
+
+enum mode {
+	MODE_ENFORCE,
+	MODE_OBSERVE,		/* decide and report, let all mail pass */
+};
+
+enum action {
+	ACT_PASS,
+	ACT_REROUTE,
+	ACT_TEMPFAIL,
+	ACT_HOLD,
+	ACT_KINDS
+};
+
+const char	*action_name(enum action);
+
+enum choose {
+	CHOOSE_FAILOVER,
+	CHOOSE_SPREAD,
+};
+
+enum submission {
+	SUBMISSION_UNSET,	/* as the pool's actions say */
+	SUBMISSION_TEMPFAIL,
+	SUBMISSION_ACCEPT,
+	SUBMISSION_HOLD,
+};
+
+struct egress {
+	char		*name;
+	struct addr	*addrs;
+	size_t		 addr_count;
+	char		**transports;	/* the MTA's names for this way out */
+	size_t		 transport_count;
+	char		*hostname;	/* HELO name; may be NULL */
+	size_t		 pool;
+	bool		 watched;	/* false: found private, see loader */
+};
+
+struct pool {
+	char		*name;
+	size_t		*egress;	/* indexes, in order of preference */
+	size_t		 egress_count;
+	enum choose	 choose;
+	enum action	 actions[ACT_KINDS];
+	size_t		 action_count;
+	enum submission	 submission;
+	int		 burn_limit;
+	int64_t		 burn_window_ms;
+};
+
+/* First match wins; a NULL field matches everything.  "@example.org" is a
+ * domain, anything with a local part one mailbox. */
+struct route {
+	char		*sender;
+	char		*recipient;
+	char		*account;
+	size_t		 pool;
+};
+
+struct policy {
+	enum mode	 mode;
+	struct egress	*egress;
+	size_t		 egress_count;
+	struct pool	*pools;
+	size_t		 pool_count;
+	struct route	*routes;
+	size_t		 route_count;
+	struct list	*lists;		/* those that are enabled */
+	size_t		 list_count;
+	char		**domains;	/* sender domains to check */
+	size_t		 domain_count;
+	char		**local_domains;
+	size_t		 local_domain_count;
+	char		**local_transports;
+	size_t		 local_transport_count;
+	int		 confirm;	/* looks before a listing counts */
+	int		 stop_score;
+	int		 resume_clean;	/* clean answers before it is gone */
+	int64_t		 resume_after_ms;
+	int64_t		 resume_ramp_ms;
+	int		 relapse_factor;
+	int64_t		 resume_max_wait_ms;
+
+	int		 references;	/* policy.c only; atomic */
+};
+
+/* One reference, for the caller.  Any thread. */
+struct policy	*policy_new(void);
+struct policy	*policy_ref(struct policy *);
+void		 policy_unref(struct policy *);
+
+/* Index, or -1. */
+int		 policy_find_egress(const struct policy *, const char *name);
+int		 policy_find_list(const struct policy *, const char *zone);
+
+#endif
