@@ -1,0 +1,66 @@
+/*
+ * config.h - mailbrake.conf as a struct
+ *
+ * Text ends here: what comes out is typed, checked and complete with
+ * defaults, and nobody else reads a file of settings.  See
+ * mailbrake.conf(5) for what each setting means.
+ */
+#ifndef MAILBRAKE_CONF_CONFIG_H
+#define MAILBRAKE_CONF_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/endpoint.h"
+#include "conf/errors.h"
+#include "core/policy.h"
+
+struct config {
+	struct policy	*policy;	/* one reference */
+	bool		 egress_given;	/* false: to be found from the routes
+					 * by config_set_host_egress() */
+	/* check */
+	int64_t		 interval_ms;
+	int64_t		 timeout_ms;
+	int		 tries;
+	int		 parallel;
+	int64_t		 confirm_delay_ms;
+	struct endpoint	*resolvers;	/* none: those of resolv.conf */
+	size_t		 resolver_count;
+
+	/* listen; ENDPOINT_NONE: not offered */
+	struct endpoint	 milter;
+	struct endpoint	 policy_service;
+	struct endpoint	 control;
+	char		*socket_group;	/* NULL: postfix where there is one */
+
+	/* redis */
+	bool		 has_redis;
+	struct endpoint	 redis_server;
+	char		*redis_prefix;
+	char		*redis_username, *redis_password;
+	int		 redis_database;
+
+	char		*state_file;	/* "" for none */
+	char		*user;
+	char		*file;		/* where this was read from */
+};
+
+/*
+ * Reads path and the catalogue that it names.  NULL if there was any error
+ * (warnings are no errors); errs then says everything that is wrong.
+ */
+struct config	*config_load(const char *path, struct errors *errs);
+void		 config_free(struct config *);
+
+/*
+ * The one egress "default" of a host whose file names none.  addrs are the
+ * source addresses of its default routes; those that are not public are
+ * not watched, and a warning says what to do.
+ */
+void		 config_set_host_egress(struct config *,
+		    const struct addr *addrs, size_t count,
+		    struct errors *errs);
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * scan.c - numbers that the parser would misread
+ */
+#include "conf/scan.h"
+
+#include <sys/stat.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define DEPTH_MAX	10		/* libconfig's own limit */
+#define FILE_MAX_BYTES	(8 * 1024 * 1024)
+#define DIGITS_MAX	9		/* more may not fit 32 bits */
+
+struct scan {
+	const char	*p;
+	struct position	 at;
+	char		 setting[64];	/* the name read last */
+};
+
+/* NULL, and the reason said, if path cannot be read as a file. */
+static char *
+read_file(const char *path, const struct position *from, struct errors *errs)
+{
+	FILE *f = NULL;
+	char *text = NULL;
+	struct stat st;
+	size_t len;
+
+	if (stat(path, &st) == -1 ||
+	    (S_ISREG(st.st_mode) && (f = fopen(path, "r")) == NULL)) {
+		errors_add(errs, from, "cannot read %s: %s", path,
+		    strerror(errno));
+		return NULL;
+	}
+	if (f == NULL || st.st_size > FILE_MAX_BYTES) {
+		errors_add(errs, from, "cannot read %s: %s", path,
+		    f == NULL ? "it is not a file" : "it is too large");
+		if (f != NULL)
+			fclose(f);
+		return NULL;
+	}
+	text = xcalloc(1, (size_t)st.st_size + 1);
+	len = fread(text, 1, (size_t)st.st_size, f);
+	fclose(f);
+	text[len] = '\0';
+	return text;
+}
+
+static void
+skip_string(struct scan *s)
+{
+	for (s->p++; *s->p != '\0' && *s->p != '"'; s->p++) {
+		if (*s->p == '\\' && s->p[1] != '\0')
+			s->p++;
+		if (*s->p == '\n')
+			s->at.line++;
+	}
+	if (*s->p == '"')
+		s->p++;
+}
+
+static void
+skip_comment(struct scan *s)
+{
+	if (s->p[0] == '/' && s->p[1] == '*') {
+		for (s->p += 2; *s->p != '\0'; s->p++) {
+			if (*s->p == '\n')
+				s->at.line++;
+			if (s->p[0] == '*' && s->p[1] == '/') {
+				s->p += 2;
+				return;
+			}
+		}
+		return;
+	}
+	while (*s->p != '\0' && *s->p != '\n')
+		s->p++;
+}
+
+static void
+check_number(struct scan *s, struct errors *errs)
+{
+	const char *start = s->p;
+	size_t len;
+	bool plain;
+
+	while (isalnum((unsigned char)*s->p) || *s->p == '.')
+		s->p++;
+	len = (size_t)(s->p - start);
+	plain = strspn(start, "0123456789") == len;
+	if (plain && len > 1 && start[0] == '0') {
+		errors_add(errs, &s->at, "%s: %.*s begins with a zero, which "
+		    "some versions read as octal: write it without",
+		    s->setting, (int)len, start);
+	} else if ((plain && len > DIGITS_MAX) || (len > 10 &&
+	    (start[0] == '0' && (start[1] | 0x20) == 'x'))) {
+		errors_add(errs, &s->at, "%s: %.*s is too large a number",
+		    s->setting, (int)len, start);
+	}
+}
+
+static bool
+scan_file(const char *path, const char *include_dir, int depth,
+    const struct position *from, struct scan_names *names,
+    struct errors *errs);
+
+static bool
+check_include(struct scan *s, const char *include_dir, int depth,
+    struct scan_names *names, struct errors *errs)
+{
+	const char *open, *close;
+	char *path;
+	bool ok;
+
+	open = s->p + strlen("@include");
+	open += strspn(open, " \t");
+	s->p = open;
+	if (*open != '"' || (close = strchr(open + 1, '"')) == NULL)
+		return true;
+	if (open[1] == '/')
+		path = xasprintf("%.*s", (int)(close - open - 1), open + 1);
+	else
+		path = xasprintf("%s/%.*s", include_dir,
+		    (int)(close - open - 1), open + 1);
+	ok = scan_file(path, include_dir, depth + 1, &s->at, names, errs);
+	free(path);
+	s->p = close + 1;
+	return ok;
+}
+
+static bool
+scan_file(const char *path, const char *include_dir, int depth,
+    const struct position *from, struct scan_names *names,
+    struct errors *errs)
+{
+	struct scan s = { .at.line = 1 };
+	bool ok = true;
+	char *text;
+	size_t len;
+
+	if (depth > DEPTH_MAX)
+		return true;	/* libconfig says it: nested too deep */
+	if ((text = read_file(path, from, errs)) == NULL)
+		return false;
+	names->v = xreallocarray(names->v, names->count + 1,
+	    sizeof(*names->v));
+	s.at.file = names->v[names->count++] = xstrdup(path);
+	s.p = text;
+	while (*s.p != '\0') {
+		if (*s.p == '"') {
+			skip_string(&s);
+		} else if (*s.p == '#' || (s.p[0] == '/' &&
+		    (s.p[1] == '/' || s.p[1] == '*'))) {
+			skip_comment(&s);
+		} else if (strncmp(s.p, "@include", 8) == 0) {
+			ok = check_include(&s, include_dir, depth, names,
+			    errs) && ok;
+		} else if (isalpha((unsigned char)*s.p) || *s.p == '*') {
+			len = strspn(s.p, "abcdefghijklmnopqrstuvwxyz"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-*");
+			snprintf(s.setting, sizeof(s.setting), "%.*s",
+			    (int)len, s.p);
+			s.p += len;
+		} else if (isdigit((unsigned char)*s.p)) {
+			check_number(&s, errs);
+		} else {
+			if (*s.p == '\n')
+				s.at.line++;
+			s.p++;
+		}
+	}
+	free(text);
+	return ok;
+}
+
+bool
+scan_numbers(const char *path, const char *include_dir,
+    struct scan_names *names, struct errors *errs)
+{
+	return scan_file(path, include_dir, 0, NULL, names, errs);
+}
+
+void
+scan_free(struct scan_names *names)
+{
+	size_t i;
+
+	for (i = 0; i < names->count; i++)
+		free(names->v[i]);
+	free(names->v);
+	*names = (struct scan_names){ 0 };
+}
