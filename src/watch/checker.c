@@ -1,0 +1,422 @@
+/*
+ * checker.c - asks all lists about all egress addresses, again and again
+ */
+#include "watch/checker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include <event2/util.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "watch/round.h"
+
+#define FIRST_SPREAD_MS	1000	/* the first sweep is done within that */
+#define JITTER_PERCENT	5
+
+/* One list and one kind of subjects: has its own beat. */
+struct beat {
+	struct checker	*checker;
+	size_t		 list;
+	enum subject_kind kind;
+	struct event	*due;		/* the next round of the sweep */
+	struct event	*again;		/* the second look */
+	int64_t		 next_ms;	/* wall clock, for people */
+	int64_t		 every_ms;
+	size_t		*doubtful;	/* subjects that want a second look */
+	size_t		 doubtful_count;
+	size_t		 doubtful_server;	/* that gave the first look */
+	bool		 busy;		/* a round of the sweep is under way */
+	bool		 looking;	/* ... or a second look */
+	uint64_t	 rounds;
+};
+
+/* One round under way, or its repetition by the next resolver. */
+struct errand {
+	struct beat	*beat;
+	size_t		*subjects;
+	size_t		 count;
+	size_t		 server;
+	size_t		 tried;		/* resolvers asked so far */
+	bool		 second_look;
+	enum health	 first_health;	/* of the resolver asked first */
+	char		 first_reason[BOARD_REASON_MAX];
+};
+
+/* A TXT record that was asked for. */
+struct text_wanted {
+	struct checker	*checker;
+	size_t		 subject, list;
+};
+
+struct checker {
+	struct event_base	*base;
+	struct board		*board;
+	struct policy		*policy;
+	struct resolver		*resolver;
+	int64_t			 confirm_delay_ms;
+	struct beat		*beats;
+	size_t			 beat_count;
+	void			(*changed)(void *);
+	void			*ctx;
+	bool			 closing;
+};
+
+static void
+after_ms(struct event *ev, int64_t ms)
+{
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	event_add(ev, &tv);
+}
+
+/* Within JITTER_PERCENT of ms, so that many hosts do not ask in step. */
+static int64_t
+jittered(int64_t ms)
+{
+	uint32_t random;
+	int64_t span = ms * 2 * JITTER_PERCENT / 100;
+
+	if (span == 0)
+		return ms;
+	evutil_secure_rng_get_bytes(&random, sizeof(random));
+	return ms - span / 2 + random % span;
+}
+
+static void
+schedule(struct beat *b, int64_t in_ms)
+{
+	b->next_ms = clock_wall_ms() + in_ms;
+	after_ms(b->due, in_ms);
+}
+
+/* --- rounds ------------------------------------------------------------ */
+
+static void	round_done(void *ctx, const struct round_result *);
+
+static void
+run(struct errand *e)
+{
+	struct beat *b = e->beat;
+	struct checker *c = b->checker;
+	const struct subject **subjects;
+	size_t i;
+
+	subjects = xcalloc(e->count, sizeof(*subjects));
+	for (i = 0; i < e->count; i++)
+		subjects[i] = board_subject(c->board, e->subjects[i]);
+	e->tried++;
+	round_start(c->resolver, e->server, &c->policy->lists[b->list],
+	    b->kind, subjects, e->count, round_done, e);
+	free(subjects);
+}
+
+static void
+free_errand(struct errand *e)
+{
+	free(e->subjects);
+	free(e);
+}
+
+static void
+want_second_look(struct beat *b, size_t subject, size_t server)
+{
+	size_t i;
+
+	for (i = 0; i < b->doubtful_count; i++) {
+		if (b->doubtful[i] == subject)
+			return;
+	}
+	b->doubtful = xreallocarray(b->doubtful, b->doubtful_count + 1,
+	    sizeof(*b->doubtful));
+	b->doubtful[b->doubtful_count++] = subject;
+	b->doubtful_server = server;
+	if (!b->looking && !evtimer_pending(b->again, NULL))
+		after_ms(b->again, b->checker->confirm_delay_ms);
+}
+
+static void
+text_cb(void *ctx, const struct reply *reply)
+{
+	struct text_wanted *t = ctx;
+	struct checker *c = t->checker;
+
+	if (!c->closing && reply->status == REPLY_OK) {
+		board_text(c->board, t->subject, t->list, reply->text);
+		c->changed(c->ctx);
+	}
+	free(t);
+}
+
+/* Why the list has it: for people, never for a decision (RFC 5782 2.1). */
+static void
+ask_text(struct beat *b, size_t subject, size_t server)
+{
+	struct checker *c = b->checker;
+	const struct list *l = &c->policy->lists[b->list];
+	struct text_wanted *t;
+	char name[256];
+
+	if (round_query_name(l, board_subject(c->board, subject), name) ==
+	    NULL)
+		return;
+	t = xcalloc(1, sizeof(*t));
+	*t = (struct text_wanted){ c, subject, b->list };
+	resolver_ask(c->resolver, server, name, l->query_zone,
+	    REPLY_TYPE_TXT, text_cb, t);
+}
+
+static void
+report(struct errand *e, const struct round_result *r)
+{
+	struct beat *b = e->beat;
+	struct checker *c = b->checker;
+	int64_t now = clock_wall_ms();
+	size_t i;
+
+	for (i = 0; i < r->count; i++) {
+		switch (board_answer(c->board, e->subjects[i], b->list,
+		    &r->answers[i], e->second_look, now)) {
+		case BOARD_NOTHING:
+			break;
+		case BOARD_LOOK_AGAIN:
+			want_second_look(b, e->subjects[i], e->server);
+			break;
+		case BOARD_ASK_TEXT:
+			ask_text(b, e->subjects[i], e->server);
+			break;
+		}
+	}
+}
+
+/* The first sweep asks all lists at once, for nobody wants to wait at the
+ * start; the second is spread over the interval, and so are all that
+ * follow. */
+static int64_t
+first_pause_ms(const struct beat *b)
+{
+	const struct checker *c = b->checker;
+
+	return b->every_ms * (b - c->beats + 1) / (int64_t)c->beat_count;
+}
+
+static void
+errand_done(struct errand *e)
+{
+	struct beat *b = e->beat;
+
+	if (e->second_look) {
+		b->looking = false;
+		if (b->doubtful_count > 0)
+			after_ms(b->again, b->checker->confirm_delay_ms);
+	} else {
+		b->busy = false;
+		schedule(b, jittered(b->rounds > 1 ? b->every_ms :
+		    first_pause_ms(b)));
+	}
+	free_errand(e);
+}
+
+static void
+round_done(void *ctx, const struct round_result *r)
+{
+	struct errand *e = ctx;
+	struct beat *b = e->beat;
+	struct checker *c = b->checker;
+	size_t servers = resolver_server_count(c->resolver);
+
+	if (r->cancelled || c->closing) {
+		free_errand(e);
+		return;
+	}
+	log_debug("%s by %s: %s%s%s", c->policy->lists[b->list].zone,
+	    resolver_server_name(c->resolver, e->server),
+	    health_name(r->health), r->reason[0] != '\0' ? ": " : "",
+	    r->reason);
+	if (r->health == HEALTH_USABLE) {
+		board_health(c->board, b->list, b->kind, HEALTH_USABLE, "",
+		    clock_wall_ms());
+		report(e, r);
+		errand_done(e);
+		c->changed(c->ctx);
+		return;
+	}
+	if (e->tried == 1) {
+		e->first_health = r->health;
+		memcpy(e->first_reason, r->reason, strlen(r->reason) + 1);
+	}
+	if (e->tried < servers) {
+		e->server = (e->server + 1) % servers;
+		run(e);
+		return;
+	}
+	/* A second look that nobody answers says nothing of the list. */
+	if (!e->second_look)
+		board_health(c->board, b->list, b->kind, e->first_health,
+		    e->first_reason, clock_wall_ms());
+	errand_done(e);
+	c->changed(c->ctx);
+}
+
+static void
+due_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct beat *b = arg;
+	struct checker *c = b->checker;
+	size_t i, n = board_subject_count(c->board);
+	struct errand *e;
+
+	(void)fd;
+	(void)what;
+	if (b->busy)
+		return;
+	b->busy = true;
+	e = xcalloc(1, sizeof(*e));
+	e->beat = b;
+	e->subjects = xcalloc(n, sizeof(*e->subjects));
+	for (i = 0; i < n; i++) {
+		if (board_subject(c->board, i)->kind == b->kind)
+			e->subjects[e->count++] = i;
+	}
+	/* Where something is listed the resolvers take turns, so that one
+	 * alone cannot release it. */
+	if (board_has_listing(c->board, b->list, b->kind))
+		e->server = b->rounds % resolver_server_count(c->resolver);
+	b->rounds++;
+	run(e);
+}
+
+static void
+again_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct beat *b = arg;
+	struct errand *e = xcalloc(1, sizeof(*e));
+
+	(void)fd;
+	(void)what;
+	b->looking = true;
+	e->beat = b;
+	e->second_look = true;
+	e->subjects = b->doubtful;
+	e->count = b->doubtful_count;
+	b->doubtful = NULL;
+	b->doubtful_count = 0;
+	/* Another resolver first; its own again only when none answers. */
+	e->server = (b->doubtful_server + 1) %
+	    resolver_server_count(b->checker->resolver);
+	run(e);
+}
+
+/* --- life -------------------------------------------------------------- */
+
+static bool
+has_subjects(const struct board *board, enum subject_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < board_subject_count(board); i++) {
+		if (board_subject(board, i)->kind == kind)
+			return true;
+	}
+	return false;
+}
+
+static void
+add_beat(struct checker *c, size_t list, enum subject_kind kind,
+    int64_t interval_ms)
+{
+	const struct list *l = &c->policy->lists[list];
+	struct beat *b = &c->beats[c->beat_count++];
+
+	*b = (struct beat){ .checker = c, .list = list, .kind = kind };
+	b->every_ms = l->interval_ms > interval_ms ? l->interval_ms :
+	    interval_ms;
+	b->due = evtimer_new(c->base, due_cb, b);
+	b->again = evtimer_new(c->base, again_cb, b);
+	if (b->due == NULL || b->again == NULL)
+		fatalx("cannot set up a timer");
+}
+
+struct checker *
+checker_new(struct event_base *base, struct board *board,
+    const struct checker_conf *conf, void (*changed)(void *), void *ctx,
+    const char **why)
+{
+	struct policy *p = board_policy(board);
+	struct checker *c = xcalloc(1, sizeof(*c));
+	size_t i, spread;
+	int k;
+
+	c->resolver = resolver_new(base, &conf->resolver, why);
+	if (c->resolver == NULL) {
+		free(c);
+		return NULL;
+	}
+	c->base = base;
+	c->board = board;
+	c->policy = policy_ref(p);
+	c->confirm_delay_ms = conf->confirm_delay_ms;
+	c->changed = changed;
+	c->ctx = ctx;
+	/* Beats are pointed to, so the array never moves. */
+	c->beats = xcalloc(p->list_count * SUBJECT_KINDS, sizeof(*c->beats));
+	for (i = 0; i < p->list_count; i++) {
+		for (k = 0; k < SUBJECT_KINDS; k++) {
+			if (p->lists[i].kinds[k] &&
+			    has_subjects(board, (enum subject_kind)k))
+				add_beat(c, i, (enum subject_kind)k,
+				    conf->interval_ms);
+		}
+	}
+	spread = c->beat_count > 0 ? FIRST_SPREAD_MS / c->beat_count : 0;
+	for (i = 0; i < c->beat_count; i++)
+		schedule(&c->beats[i], (int64_t)(i * (spread < 20 ? spread :
+		    20)));
+	return c;
+}
+
+void
+checker_free(struct checker *c)
+{
+	size_t i;
+
+	if (c == NULL)
+		return;
+	c->closing = true;
+	resolver_free(c->resolver);	/* cancels the rounds under way */
+	for (i = 0; i < c->beat_count; i++) {
+		event_free(c->beats[i].due);
+		event_free(c->beats[i].again);
+		free(c->beats[i].doubtful);
+	}
+	free(c->beats);
+	policy_unref(c->policy);
+	free(c);
+}
+
+int64_t
+checker_next_ms(const struct checker *c)
+{
+	int64_t next = 0;
+	size_t i;
+
+	for (i = 0; i < c->beat_count; i++) {
+		if (next == 0 || c->beats[i].next_ms < next)
+			next = c->beats[i].next_ms;
+	}
+	return next;
+}
+
+void
+checker_hurry(struct checker *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->beat_count; i++) {
+		if (!c->beats[i].busy)
+			schedule(&c->beats[i], 0);
+	}
+}

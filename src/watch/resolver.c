@@ -1,0 +1,385 @@
+/*
+ * resolver.c - questions to DNS servers, asynchronously
+ *
+ * The only file that knows c-ares.  Written to the interface of 1.18 and
+ * correct on 1.34: ARES_FLAG_NOCHECKRESP makes both tell SERVFAIL, REFUSED
+ * and silence apart, and the answer cache of the newer is switched off,
+ * since an answer from a cache proves nothing about the list now.
+ */
+#define CARES_NO_DEPRECATED
+#include "watch/resolver.h"
+
+#include <sys/queue.h>
+#include <sys/time.h>
+#include <arpa/inet.h>
+#include <netdb.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <ares.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define RECEIVE_BUFFER	(1024 * 1024)	/* bursts overrun the default */
+#define DNS_PORT	53
+#define CLASS_IN	1
+
+struct question {
+	TAILQ_ENTRY(question)	 link;		/* waiting, or open */
+	struct resolver		*resolver;
+	size_t			 server;
+	char			*name, *zone;
+	int			 type;
+	resolver_cb		*cb;
+	void			*ctx;
+};
+
+TAILQ_HEAD(questions, question);
+
+/* A socket of a channel that the loop watches. */
+struct watched {
+	LIST_ENTRY(watched)	 link;
+	struct server		*server;
+	ares_socket_t		 fd;
+	struct event		*ev;
+};
+
+struct server {
+	struct resolver		*resolver;
+	struct endpoint		 endpoint;
+	char			 name[ENDPOINT_TEXT_MAX];
+	ares_channel		 channel;
+	LIST_HEAD(, watched)	 sockets;
+};
+
+struct resolver {
+	struct event_base	*base;
+	struct server		*servers;
+	size_t			 server_count;
+	struct questions	 waiting;
+	int			 open, parallel;
+	struct event		*pump;		/* launches what waits */
+	struct event		*tick;		/* lets c-ares see time-outs */
+	struct timeval		 tick_every;
+	uint64_t		 asked;
+	bool			 closing;
+};
+
+/* --- c-ares on the loop ------------------------------------------------ */
+
+static void
+socket_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watched *w = arg;
+	ares_channel channel = w->server->channel;
+
+	/* May close the socket and free w. */
+	ares_process_fd(channel, (what & EV_READ) ? fd : ARES_SOCKET_BAD,
+	    (what & EV_WRITE) ? fd : ARES_SOCKET_BAD);
+}
+
+static void
+socket_state_cb(void *arg, ares_socket_t fd, int readable, int writable)
+{
+	struct server *s = arg;
+	struct watched *w;
+	short what = EV_PERSIST;
+
+	LIST_FOREACH(w, &s->sockets, link) {
+		if (w->fd == fd)
+			break;
+	}
+	if (w != NULL && w->ev != NULL) {
+		event_free(w->ev);
+		w->ev = NULL;
+	}
+	if (!readable && !writable) {
+		if (w != NULL) {
+			LIST_REMOVE(w, link);
+			free(w);
+		}
+		return;
+	}
+	if (w == NULL) {
+		w = xcalloc(1, sizeof(*w));
+		w->server = s;
+		w->fd = fd;
+		LIST_INSERT_HEAD(&s->sockets, w, link);
+	}
+	if (readable)
+		what |= EV_READ;
+	if (writable)
+		what |= EV_WRITE;
+	w->ev = event_new(s->resolver->base, fd, what, socket_cb, w);
+	if (w->ev == NULL || event_add(w->ev, NULL) == -1)
+		log_warnx("DNS: cannot watch a socket");
+}
+
+static void
+tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct resolver *r = arg;
+	size_t i;
+
+	(void)fd;
+	(void)what;
+	for (i = 0; i < r->server_count; i++)
+		ares_process_fd(r->servers[i].channel, ARES_SOCKET_BAD,
+		    ARES_SOCKET_BAD);
+	if (r->open > 0)
+		event_add(r->tick, &r->tick_every);
+}
+
+/* --- questions --------------------------------------------------------- */
+
+static void
+finish(struct question *q, const struct reply *reply)
+{
+	q->cb(q->ctx, reply);
+	free(q->name);
+	free(q->zone);
+	free(q);
+}
+
+static enum reply_status
+status_of(int status)
+{
+	switch (status) {
+	case ARES_ETIMEOUT:
+		return REPLY_TIMEOUT;
+	case ARES_ECONNREFUSED:
+		return REPLY_NETWORK;
+	case ARES_EBADNAME:
+		return REPLY_BADNAME;
+	case ARES_ECANCELLED:
+	case ARES_EDESTRUCTION:
+		return REPLY_CANCELLED;
+	default:
+		return REPLY_BAD;
+	}
+}
+
+static void
+answer_cb(void *arg, int status, int timeouts, unsigned char *msg, int len)
+{
+	struct question *q = arg;
+	struct resolver *r = q->resolver;
+	struct reply reply = { 0 };
+
+	(void)timeouts;
+	r->open--;
+	if (msg != NULL && len > 0)
+		reply_read(msg, (size_t)len, q->name, q->zone, q->type,
+		    &reply);
+	else
+		reply.status = status_of(status);
+	if (!r->closing && !TAILQ_EMPTY(&r->waiting))
+		event_active(r->pump, 0, 0);
+	finish(q, &reply);
+}
+
+static void
+pump_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct resolver *r = arg;
+	struct question *q;
+
+	(void)fd;
+	(void)what;
+	while (r->open < r->parallel &&
+	    (q = TAILQ_FIRST(&r->waiting)) != NULL) {
+		TAILQ_REMOVE(&r->waiting, q, link);
+		r->open++;
+		r->asked++;
+		/* A name that is too long calls back from within. */
+		ares_query(r->servers[q->server].channel, q->name,
+		    CLASS_IN, q->type, answer_cb, q);
+	}
+	if (r->open > 0 && !evtimer_pending(r->tick, NULL))
+		event_add(r->tick, &r->tick_every);
+}
+
+void
+resolver_ask(struct resolver *r, size_t server, const char *name,
+    const char *zone, int type, resolver_cb *cb, void *ctx)
+{
+	struct question *q = xcalloc(1, sizeof(*q));
+
+	*q = (struct question){ .resolver = r, .server = server,
+	    .name = xstrdup(name), .zone = xstrdup(zone), .type = type,
+	    .cb = cb, .ctx = ctx };
+	TAILQ_INSERT_TAIL(&r->waiting, q, link);
+	event_active(r->pump, 0, 0);
+}
+
+/* --- servers ----------------------------------------------------------- */
+
+static bool
+open_channel(struct server *s, const struct resolver_conf *conf)
+{
+	struct ares_addr_port_node node = { 0 };
+	struct ares_options options = { 0 };
+	int mask;
+
+	options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH |
+	    ARES_FLAG_NOALIASES;
+	options.timeout = (int)conf->timeout_ms;
+	options.tries = conf->tries;
+	options.ndomains = 0;
+	options.lookups = (char *)(uintptr_t)"b";
+	options.socket_receive_buffer_size = RECEIVE_BUFFER;
+	options.sock_state_cb = socket_state_cb;
+	options.sock_state_cb_data = s;
+	mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+	    ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_RCVBUF |
+	    ARES_OPT_SOCK_STATE_CB;
+#ifdef ARES_OPT_QUERY_CACHE
+	options.qcache_max_ttl = 0;
+	mask |= ARES_OPT_QUERY_CACHE;
+#endif
+	if (ares_init_options(&s->channel, &options, mask) != ARES_SUCCESS)
+		return false;
+	node.family = s->endpoint.addr.family == ADDR_IPV6 ? AF_INET6 :
+	    AF_INET;
+	memcpy(&node.addr, s->endpoint.addr.bytes,
+	    node.family == AF_INET6 ? 16 : 4);
+	node.udp_port = node.tcp_port = s->endpoint.port;
+	return ares_set_servers_ports(s->channel, &node) == ARES_SUCCESS;
+}
+
+/* The name servers that resolv.conf gives, as c-ares reads it. */
+static size_t
+system_servers(struct endpoint **out)
+{
+	struct ares_addr_port_node *nodes = NULL, *n;
+	ares_channel channel;
+	size_t count = 0;
+
+	*out = NULL;
+	if (ares_init(&channel) != ARES_SUCCESS)
+		return 0;
+	if (ares_get_servers_ports(channel, &nodes) == ARES_SUCCESS) {
+		for (n = nodes; n != NULL; n = n->next) {
+			struct endpoint e = { .kind = ENDPOINT_INET,
+			    .port = n->udp_port != 0 ?
+			    (uint16_t)n->udp_port : DNS_PORT };
+
+			e.addr.family = n->family == AF_INET6 ? ADDR_IPV6 :
+			    ADDR_IPV4;
+			memcpy(e.addr.bytes, &n->addr,
+			    n->family == AF_INET6 ? 16 : 4);
+			*out = xreallocarray(*out, count + 1, sizeof(**out));
+			(*out)[count++] = e;
+		}
+	}
+	ares_free_data(nodes);
+	ares_destroy(channel);
+	return count;
+}
+
+static void
+name_server(struct server *s)
+{
+	char text[ENDPOINT_TEXT_MAX], addr[ADDR_TEXT_MAX];
+
+	if (s->endpoint.port == DNS_PORT)
+		text_copy(s->name, sizeof(s->name),
+		    addr_text(&s->endpoint.addr, addr));
+	else
+		text_copy(s->name, sizeof(s->name),
+		    endpoint_text(&s->endpoint, text) + strlen("inet:"));
+}
+
+struct resolver *
+resolver_new(struct event_base *base, const struct resolver_conf *conf,
+    const char **why)
+{
+	struct resolver *r = xcalloc(1, sizeof(*r));
+	struct endpoint *found = NULL;
+	const struct endpoint *servers = conf->servers;
+	size_t i, count = conf->server_count;
+	int64_t every;
+
+	*why = NULL;
+	r->base = base;
+	r->parallel = conf->parallel;
+	TAILQ_INIT(&r->waiting);
+	every = conf->timeout_ms / 8;
+	every = every < 10 ? 10 : every > 250 ? 250 : every;
+	r->tick_every = (struct timeval){ every / 1000,
+	    (every % 1000) * 1000 };
+	r->pump = event_new(base, -1, 0, pump_cb, r);
+	r->tick = evtimer_new(base, tick_cb, r);
+	if (r->pump == NULL || r->tick == NULL ||
+	    ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
+		fatalx("DNS: cannot set up the resolver");
+	if (count == 0)
+		servers = found = (count = system_servers(&found)) > 0 ?
+		    found : NULL;
+	r->servers = xcalloc(count, sizeof(*r->servers));
+	for (i = 0; i < count; i++) {
+		struct server *s = &r->servers[r->server_count];
+
+		s->resolver = r;
+		s->endpoint = servers[i];
+		LIST_INIT(&s->sockets);
+		name_server(s);
+		if (!open_channel(s, conf))
+			log_warnx("DNS: cannot use server %s", s->name);
+		else
+			r->server_count++;
+	}
+	free(found);
+	if (r->server_count == 0) {
+		*why = "there is no DNS server to ask: name one with "
+		    "check = { resolvers = [\"127.0.0.1\"]; };";
+		resolver_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void
+resolver_free(struct resolver *r)
+{
+	static const struct reply cancelled = { .status = REPLY_CANCELLED };
+	struct question *q;
+	size_t i;
+
+	if (r == NULL)
+		return;
+	r->closing = true;
+	/* Callbacks may ask again; such questions are cancelled below. */
+	for (i = 0; i < r->server_count; i++)
+		ares_destroy(r->servers[i].channel);
+	while ((q = TAILQ_FIRST(&r->waiting)) != NULL) {
+		TAILQ_REMOVE(&r->waiting, q, link);
+		finish(q, &cancelled);
+	}
+	event_free(r->pump);
+	event_free(r->tick);
+	free(r->servers);
+	free(r);
+	ares_library_cleanup();
+}
+
+size_t
+resolver_server_count(const struct resolver *r)
+{
+	return r->server_count;
+}
+
+const char *
+resolver_server_name(const struct resolver *r, size_t server)
+{
+	return r->servers[server].name;
+}
+
+uint64_t
+resolver_asked(const struct resolver *r)
+{
+	return r->asked;
+}
