@@ -1,0 +1,842 @@
+/*
+ * redis.c - the Redis store: its connections, their coming and going
+ *
+ * Two connections to one server.  On the first everything is read and
+ * written.  The second learns of changed overrides within a millisecond: it
+ * tells the server to track the keys below our prefix and to send the
+ * notices to itself, which needs no configuration there, and, unlike
+ * tracking into another connection, cannot fail silently: tracking and
+ * subscription die together.  Where that is refused (old servers, proxies,
+ * an ACL), overrides are polled.
+ *
+ * A notice only means "look"; the value is always read.  Notices can be
+ * missed, so everything is also read now and then.
+ */
+#include "store/redis.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "store/redis_parts.h"
+
+#define REPLY_BYTES		(1024 * 1024)
+#define PENDING_MAX		2048
+#define FULL_READ_GAP		100	/* ms between two that are asked for */
+#define FLAPS_MAX		3
+#define CHANNEL			"__redis__:invalidate"
+
+static const struct redis_pace PACE = {
+	.connect = 2000,
+	.answer = 2000,
+	.heartbeat = 1000,
+	.full_read = 30000,
+	.poll = 500,
+	.full_read_max = 120000,
+	.retry_min = 100,
+	.retry_max = 10000,
+	.tracking_again = 60000,
+	.steady = 60000,
+	.node = 10000,
+};
+
+#define CLUSTER	"it is part of a Redis Cluster, which is not supported"
+
+/* First words of errors after which the connection is of no use, and what
+ * to tell people; NULL: the server's own words say it well.  Those that
+ * only a person can mend are tried again slowly. */
+static const struct {
+	const char	*word;
+	bool		 slow;
+	const char	*means;
+} hopeless[] = {
+	{ "READONLY", false, "it has become a read-only replica" },
+	{ "LOADING", false, NULL },
+	{ "MASTERDOWN", false, NULL },
+	{ "NOAUTH", true, "it asks for a password: set redis.password" },
+	{ "MOVED", true, CLUSTER },
+	{ "ASK", true, CLUSTER },
+	{ "CROSSSLOT", true, CLUSTER },
+	{ "CLUSTERDOWN", true, CLUSTER },
+};
+
+static void	open_notices(struct redis *);
+static void	want_full_read(struct redis *);
+
+/* --- small things ------------------------------------------------------ */
+
+static void
+arm(struct event *timer, int64_t ms)
+{
+	struct timeval tv;
+
+	if (ms < 0)
+		ms = 0;
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = ms % 1000 * 1000;
+	event_add(timer, &tv);
+}
+
+/* The wait before the next try: random between the least and three times
+ * the last one, so that a fleet does not come back in step. */
+static int64_t
+next_delay(const struct redis *r, int64_t last)
+{
+	int64_t low = r->pace.retry_min, high = last * 3;
+	uint32_t random;
+
+	if (high < low * 3)
+		high = low * 3;
+	if (high > r->pace.retry_max)
+		high = r->pace.retry_max;
+	if (high <= low)
+		return low;
+	evutil_secure_rng_get_bytes(&random, sizeof(random));
+	return low + (int64_t)(random % (uint64_t)(high - low + 1));
+}
+
+static bool
+starts_with_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	return strncmp(text, word, len) == 0 &&
+	    (text[len] == ' ' || text[len] == '\0');
+}
+
+/*
+ * A server that does not know AUTH repeats the arguments in its error, cut
+ * off somewhere.  So an error that holds the beginning of the password is
+ * not shown past its first word.
+ */
+const char *
+redis_error_text(const struct redis *r, const struct redis_reply *reply,
+    char buf[REDIS_TEXT_MAX])
+{
+	const char *secret = r->conf.password, *text;
+	char head[7];
+	size_t len;
+
+	text = reply_text(reply, &len);
+	text_clean(buf, REDIS_TEXT_MAX, text, len);
+	if (secret == NULL || secret[0] == '\0')
+		return buf;
+	text_copy(head, sizeof(head), secret);
+	if (strstr(text, head) != NULL || strstr(buf, head) != NULL)
+		buf[strcspn(buf, " ")] = '\0';
+	return buf;
+}
+
+bool
+redis_hopeless(struct redis *r, const char *error)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(hopeless) / sizeof(hopeless[0]); i++) {
+		if (!starts_with_word(error, hopeless[i].word))
+			continue;
+		r->slow = hopeless[i].slow;
+		if (hopeless[i].means != NULL)
+			redis_drop(r, "%s (%s)", hopeless[i].means,
+			    hopeless[i].word);
+		else
+			redis_drop(r, "it says \"%s\"", error);
+		return true;
+	}
+	return false;
+}
+
+void
+redis_kick(struct redis *r)
+{
+	if (!r->draining)
+		event_active(r->pump, EV_TIMEOUT, 0);
+}
+
+static void
+pump(struct redis *r)
+{
+	/* The first may find that the connection is of no use. */
+	if (r->ready)
+		overrides_pump(r);
+	if (r->ready)
+		mirror_pump(r);
+}
+
+static void
+pump_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	pump(arg);
+}
+
+/* --- what people are told ---------------------------------------------- */
+
+/* True the first time since all was well. */
+static bool
+is_news(struct redis *r, const char *text)
+{
+	uint64_t hash = table_hash(0, text, strlen(text));
+	size_t i;
+
+	for (i = 0; i < r->said_count; i++) {
+		if (r->said[i] == hash)
+			return false;
+	}
+	if (r->said_count == sizeof(r->said) / sizeof(r->said[0]))
+		return false;
+	r->said[r->said_count++] = hash;
+	return true;
+}
+
+static void
+tell_status(struct redis *r, enum redis_status status, const char *why)
+{
+	text_copy(r->why, sizeof(r->why), why);
+	r->status = status;
+	if (!r->draining)
+		r->cbs.status(r->ctx, status, r->why);
+}
+
+static void
+say_down(struct redis *r, const char *why)
+{
+	bool was_connected = r->status == REDIS_CONNECTED;
+	bool changed = strcmp(r->why, why) != 0;
+	bool news;
+
+	if (was_connected) {
+		if (clock_mono_ms() - r->since_ms >= r->pace.steady)
+			r->flaps = 0;
+		else if (r->flaps <= FLAPS_MAX)
+			r->flaps++;
+	}
+	news = is_news(r, why) && r->flaps <= FLAPS_MAX;
+	if (!news)
+		log_debug("redis %s: %s", r->server, why);
+	else if (r->flaps == FLAPS_MAX)
+		log_warnx("redis %s: %s; it comes and goes, more of this "
+		    "only in debug lines", r->server, why);
+	else if (was_connected)
+		log_warnx("redis %s: lost: %s; the known overrides stand",
+		    r->server, why);
+	else
+		log_warnx("redis %s: %s; trying again", r->server, why);
+	if (was_connected || changed)
+		tell_status(r, REDIS_DOWN, why);
+	else
+		r->status = REDIS_DOWN;
+}
+
+static const char *
+way_name(enum redis_way way)
+{
+	return way == WAY_TRACKING ? "tracking" :
+	    way == WAY_POLLING ? "polling" : "";
+}
+
+static void
+say_connected(struct redis *r)
+{
+	char text[REDIS_TEXT_MAX];
+	bool again = r->status == REDIS_CONNECTED;
+
+	if (r->way == WAY_TRACKING)
+		snprintf(text, sizeof(text),
+		    "connected, overrides arrive by tracking");
+	else
+		snprintf(text, sizeof(text),
+		    "connected, overrides are polled every %d ms: %.150s",
+		    r->pace.poll, r->way_why);
+	if (!again)
+		r->since_ms = clock_mono_ms();
+	if (r->flaps >= FLAPS_MAX)
+		log_debug("redis %s: %s", r->server, text);
+	else
+		log_info("redis %s: %s", r->server, text);
+	r->said_count = 0;
+	r->told_way = r->way;
+	tell_status(r, REDIS_CONNECTED, text);
+}
+
+void
+redis_lane_refused(struct redis *r, struct redis_lane *lane,
+    const char *error)
+{
+	int64_t now = clock_mono_ms();
+
+	/* Others of the same bunch. */
+	if (lane->refused && now < lane->retry_ms)
+		return;
+	lane->delay_ms = next_delay(r, lane->delay_ms);
+	lane->retry_ms = now + lane->delay_ms;
+	if (lane->refused && strcmp(lane->why, error) == 0) {
+		log_debug("redis %s: %s: %s", r->server, lane->what, error);
+		return;
+	}
+	lane->refused = true;
+	text_copy(lane->why, sizeof(lane->why), error);
+	log_warnx("redis %s: %s cannot be written: %s; kept, and tried again",
+	    r->server, lane->what, error);
+}
+
+void
+redis_lane_taken(struct redis *r, struct redis_lane *lane)
+{
+	if (lane->refused)
+		log_info("redis %s: %s are written again", r->server,
+		    lane->what);
+	lane->refused = false;
+	lane->delay_ms = lane->retry_ms = 0;
+}
+
+bool
+redis_lane_open(const struct redis_lane *lane)
+{
+	return !lane->refused || clock_mono_ms() >= lane->retry_ms;
+}
+
+/* --- the end of a connection ------------------------------------------- */
+
+static void
+close_all(struct redis *r)
+{
+	redis_conn_free(r->data);
+	redis_conn_free(r->notices);
+	r->data = r->notices = NULL;
+	r->ready = r->subscribed = false;
+	r->way = WAY_NONE;
+	r->notices_again_ms = 0;
+	event_del(r->read_timer);
+	overrides_lost(r);
+	mirror_lost(r);
+}
+
+void
+redis_drop(struct redis *r, const char *fmt, ...)
+{
+	char why[REDIS_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	close_all(r);
+	/* A wrong password does not become right by asking often. */
+	if (r->slow)
+		r->delay_ms = r->pace.retry_max;
+	r->delay_ms = next_delay(r, r->delay_ms);
+	if (r->slow && r->delay_ms < r->pace.retry_max / 2)
+		r->delay_ms = r->pace.retry_max / 2;
+	r->slow = false;
+	arm(r->connect_timer, r->delay_ms);
+	say_down(r, why);
+}
+
+static void
+data_down(void *ctx, const char *why)
+{
+	redis_drop(ctx, "%s", why);
+}
+
+/* --- the connection for reads and writes ------------------------------- */
+
+static void
+auth_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	char text[REDIS_TEXT_MAX];
+
+	(void)arg;
+	if (reply_kind(reply) != REPLY_ERROR)
+		return;
+	redis_error_text(r, reply, text);
+	if (redis_hopeless(r, text))
+		return;
+	r->slow = true;
+	redis_drop(r, "the password is refused: %s", text);
+}
+
+static void
+select_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	char text[REDIS_TEXT_MAX];
+
+	(void)arg;
+	if (reply_kind(reply) != REPLY_ERROR)
+		return;
+	redis_error_text(r, reply, text);
+	if (redis_hopeless(r, text))
+		return;
+	r->slow = true;
+	redis_drop(r, "database %d is refused: %s", r->conf.database, text);
+}
+
+/* Who we are, on either connection. */
+static void
+greet(struct redis *r, struct redis_conn *c, redis_reply_cb *auth,
+    redis_reply_cb *selected)
+{
+	char name[REDIS_TEXT_MAX], database[16];
+
+	if (r->conf.password != NULL && r->conf.username != NULL)
+		redis_conn_sendl(c, auth, NULL, "AUTH", r->conf.username,
+		    r->conf.password, NULL);
+	else if (r->conf.password != NULL)
+		redis_conn_sendl(c, auth, NULL, "AUTH", r->conf.password,
+		    NULL);
+	if (r->conf.database != 0) {
+		snprintf(database, sizeof(database), "%d", r->conf.database);
+		redis_conn_sendl(c, selected, NULL, "SELECT", database, NULL);
+	}
+	/* For CLIENT LIST; whether it is allowed does not matter. */
+	snprintf(name, sizeof(name), "mailbrake:%s", r->host);
+	redis_conn_sendl(c, NULL, NULL, "CLIENT", "SETNAME", name, NULL);
+}
+
+/* Errors that only say that a question may not be asked. */
+static bool
+is_not_allowed(const char *error)
+{
+	return starts_with_word(error, "NOPERM") ||
+	    strncmp(error, "ERR unknown command", 19) == 0;
+}
+
+static void
+role_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	char text[REDIS_TEXT_MAX];
+	const char *role;
+
+	(void)arg;
+	if (reply_kind(reply) == REPLY_ERROR) {
+		redis_error_text(r, reply, text);
+		if (!redis_hopeless(r, text) && !is_not_allowed(text))
+			redis_drop(r, "it says \"%s\"", text);
+		return;
+	}
+	role = reply_count(reply) > 0 ?
+	    reply_text(reply_at(reply, 0), NULL) : "";
+	if (strcmp(role, "master") == 0)
+		return;
+	if (strcmp(role, "slave") == 0 && reply_count(reply) >= 3)
+		redis_drop(r, "it is a replica of %s port %lld: redis.server "
+		    "must be the master",
+		    text_clean(text, 80, reply_text(reply_at(reply, 1), NULL),
+		    strlen(reply_text(reply_at(reply, 1), NULL))),
+		    (long long)reply_integer(reply_at(reply, 2)));
+	else if (strcmp(role, "sentinel") == 0)
+		redis_drop(r, "it is a Sentinel: redis.server must be the "
+		    "Redis server itself");
+	else
+		redis_drop(r, "its answer to ROLE makes no sense");
+}
+
+/* The last of the greeting. */
+static void
+cluster_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	char text[REDIS_TEXT_MAX];
+
+	(void)arg;
+	if (reply_kind(reply) == REPLY_ERROR) {
+		redis_error_text(r, reply, text);
+		if (redis_hopeless(r, text))
+			return;
+		if (!is_not_allowed(text)) {
+			redis_drop(r, "it says \"%s\"", text);
+			return;
+		}
+	} else if (strstr(reply_text(reply, NULL), "cluster_enabled:1")) {
+		r->slow = true;
+		redis_drop(r, "%s", CLUSTER);
+		return;
+	}
+	r->ready = true;
+	mirror_unknown(r);
+	open_notices(r);
+	redis_kick(r);
+}
+
+static void
+data_up(void *ctx)
+{
+	struct redis *r = ctx;
+
+	greet(r, r->data, auth_cb, select_cb);
+	redis_conn_sendl(r->data, role_cb, NULL, "ROLE", NULL);
+	redis_conn_sendl(r->data, cluster_cb, NULL, "INFO", "cluster", NULL);
+}
+
+static const struct redis_conn_handlers data_handlers = {
+	.up = data_up,
+	.down = data_down,
+};
+
+static struct redis_conn *
+open_conn(struct redis *r, const struct redis_conn_handlers *handlers)
+{
+	struct redis_conn_limits limits = {
+		.connect_ms = r->pace.connect,
+		.answer_ms = r->pace.answer,
+		.reply_bytes = REPLY_BYTES,
+		.pending = PENDING_MAX,
+	};
+
+	return redis_conn_new(r->base, &r->conf.server, &limits, handlers, r);
+}
+
+static void
+connect_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis *r = arg;
+
+	(void)fd;
+	(void)what;
+	r->status = REDIS_CONNECTING;
+	r->data = open_conn(r, &data_handlers);
+}
+
+/* --- the connection for notices ---------------------------------------- */
+
+static void
+poll_instead(struct redis *r, int64_t again_ms, const char *fmt, ...)
+    __attribute__((__format__(__printf__, 3, 4)));
+
+static void
+poll_instead(struct redis *r, int64_t again_ms, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->way_why, sizeof(r->way_why), fmt, ap);
+	va_end(ap);
+	log_debug("redis %s: %s", r->server, r->way_why);
+	redis_conn_free(r->notices);
+	r->notices = NULL;
+	r->subscribed = false;
+	r->way = WAY_POLLING;
+	r->notices_again_ms = clock_mono_ms() + again_ms;
+	want_full_read(r);
+}
+
+static void
+notices_down(void *ctx, const char *why)
+{
+	struct redis *r = ctx;
+
+	if (r->subscribed &&
+	    clock_mono_ms() - r->subscribed_ms >= r->pace.steady)
+		r->notices_delay_ms = 0;
+	r->notices_delay_ms = next_delay(r, r->notices_delay_ms);
+	poll_instead(r, r->notices_delay_ms,
+	    "the connection for notices: %s", why);
+}
+
+static void
+tracking_refused(struct redis *r, const struct redis_reply *reply)
+{
+	char text[REDIS_TEXT_MAX];
+
+	if (reply_kind(reply) == REPLY_ERROR)
+		redis_error_text(r, reply, text);
+	else
+		text_copy(text, sizeof(text), "strange answer");
+	poll_instead(r, r->pace.tracking_again, "tracking is refused: %.150s",
+	    text);
+}
+
+static void
+notices_greeted_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	(void)arg;
+	if (reply_kind(reply) == REPLY_ERROR)
+		tracking_refused(ctx, reply);
+}
+
+/* Answers to the first SUBSCRIBE and to those that serve as heartbeat. */
+static void
+subscribe_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+
+	(void)arg;
+	if (reply_count(reply) != 3 || strcmp(reply_text(reply_at(reply, 0),
+	    NULL), "subscribe") != 0) {
+		tracking_refused(r, reply);
+		return;
+	}
+	if (r->subscribed)
+		return;
+	/* What changed before this moment was not announced. */
+	r->subscribed = true;
+	r->subscribed_ms = clock_mono_ms();
+	r->way = WAY_TRACKING;
+	want_full_read(r);
+}
+
+static void
+client_id_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	char id[24];
+
+	(void)arg;
+	if (reply_kind(reply) != REPLY_INTEGER) {
+		tracking_refused(r, reply);
+		return;
+	}
+	snprintf(id, sizeof(id), "%lld", (long long)reply_integer(reply));
+	redis_conn_sendl(r->notices, notices_greeted_cb, NULL, "CLIENT",
+	    "TRACKING", "ON", "REDIRECT", id, "BCAST", "PREFIX",
+	    r->override_prefix, NULL);
+	redis_conn_sendl(r->notices, subscribe_cb, NULL, "SUBSCRIBE", CHANNEL,
+	    NULL);
+}
+
+static void
+notices_up(void *ctx)
+{
+	struct redis *r = ctx;
+
+	greet(r, r->notices, notices_greeted_cb, notices_greeted_cb);
+	redis_conn_sendl(r->notices, client_id_cb, NULL, "CLIENT", "ID",
+	    NULL);
+}
+
+/* Usually an array of keys.  Nil stands for a database that was flushed,
+ * and anything else is somebody's PUBLISH: look at everything. */
+static void
+notices_message(void *ctx, const struct redis_reply *payload)
+{
+	struct redis *r = ctx;
+	const struct redis_reply *key;
+	const char *name;
+	size_t i, len;
+
+	if (!r->ready)
+		return;
+	if (reply_kind(payload) != REPLY_ARRAY) {
+		if (reply_kind(payload) == REPLY_NIL)
+			mirror_unknown(r);
+		want_full_read(r);
+	}
+	for (i = 0; i < reply_count(payload); i++) {
+		key = reply_at(payload, i);
+		name = reply_text(key, &len);
+		overrides_notice(r, name, len);
+	}
+	redis_kick(r);
+}
+
+static const struct redis_conn_handlers notices_handlers = {
+	.up = notices_up,
+	.message = notices_message,
+	.down = notices_down,
+};
+
+static void
+open_notices(struct redis *r)
+{
+	r->notices_again_ms = 0;
+	r->subscribed = false;
+	r->notices = open_conn(r, &notices_handlers);
+}
+
+/* --- full reads -------------------------------------------------------- */
+
+static void
+want_full_read(struct redis *r)
+{
+	int64_t wait;
+
+	if (!r->ready || r->way == WAY_NONE)
+		return;
+	if (r->o.full) {
+		r->o.full_again = true;
+		return;
+	}
+	/* Whoever can publish could keep us busy otherwise. */
+	wait = r->o.full_since_ms + FULL_READ_GAP - clock_mono_ms();
+	if (r->o.full_since_ms != 0 && r->status == REDIS_CONNECTED &&
+	    wait > 0)
+		arm(r->read_timer, wait);
+	else
+		overrides_read_all(r);
+}
+
+static void
+read_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis *r = arg;
+
+	(void)fd;
+	(void)what;
+	if (r->ready)
+		overrides_read_all(r);
+}
+
+void
+redis_read_done(struct redis *r)
+{
+	if (r->status != REDIS_CONNECTED || r->told_way != r->way) {
+		/* One that dies young every time is not good. */
+		if (r->flaps <= FLAPS_MAX)
+			r->delay_ms = 0;
+		say_connected(r);
+	}
+	if (r->o.full_again) {
+		r->o.full_again = false;
+		want_full_read(r);
+	} else {
+		arm(r->read_timer, r->way == WAY_POLLING ? r->pace.poll :
+		    r->pace.full_read);
+	}
+}
+
+/* --- the heartbeat ----------------------------------------------------- */
+
+static void
+tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis *r = arg;
+	int64_t now = clock_mono_ms();
+
+	(void)fd;
+	(void)what;
+	if (r->status == REDIS_CONNECTED &&
+	    now - r->since_ms >= r->pace.steady)
+		r->flaps = 0;
+	if (!r->ready)
+		return;
+	if (r->o.full && now - r->o.full_since_ms > r->pace.full_read_max) {
+		redis_drop(r, "reading all overrides did not end within "
+		    "%d s", r->pace.full_read_max / 1000);
+		return;
+	}
+	redis_conn_sendl(r->data, NULL, NULL, "PING", NULL);
+	if (r->subscribed)
+		redis_conn_sendl(r->notices, subscribe_cb, NULL, "SUBSCRIBE",
+		    CHANNEL, NULL);
+	else if (r->notices == NULL && r->notices_again_ms != 0 &&
+	    now >= r->notices_again_ms)
+		open_notices(r);
+	overrides_tick(r, now);
+	redis_kick(r);
+}
+
+/* --- the interface ----------------------------------------------------- */
+
+static void
+arm_tick(struct redis *r)
+{
+	struct timeval tv = { r->pace.heartbeat / 1000,
+	    r->pace.heartbeat % 1000 * 1000 };
+
+	event_add(r->tick, &tv);
+}
+
+struct redis *
+redis_new(struct event_base *base, const struct redis_conf *conf,
+    const char *host, const char *version, const struct redis_callbacks *cbs,
+    void *ctx)
+{
+	struct redis *r = xcalloc(1, sizeof(*r));
+
+	r->base = base;
+	r->cbs = *cbs;
+	r->ctx = ctx;
+	r->conf.server = conf->server;
+	r->conf.prefix = xstrdup(conf->prefix);
+	r->conf.username = xstrdup(conf->username);
+	r->conf.password = xstrdup(conf->password);
+	r->conf.database = conf->database;
+	r->override_prefix = xasprintf("%soverride:", conf->prefix);
+	r->host = xstrdup(host);
+	r->version = xstrdup(version);
+	r->pace = PACE;
+	endpoint_text(&conf->server, r->server);
+	text_copy(r->why, sizeof(r->why), "not connected yet");
+	overrides_init(r);
+	mirror_init(r);
+	r->connect_timer = event_new(base, -1, 0, connect_cb, r);
+	r->read_timer = event_new(base, -1, 0, read_timer_cb, r);
+	r->pump = event_new(base, -1, 0, pump_cb, r);
+	r->tick = event_new(base, -1, EV_PERSIST, tick_cb, r);
+	if (r->connect_timer == NULL || r->read_timer == NULL ||
+	    r->pump == NULL || r->tick == NULL)
+		fatalx("out of memory");
+	arm(r->connect_timer, 0);
+	arm_tick(r);
+	return r;
+}
+
+void
+redis_set_pace(struct redis *r, const struct redis_pace *pace)
+{
+	r->pace = *pace;
+	arm_tick(r);
+}
+
+/* While draining: sends on what is left.  True when nothing is. */
+static bool
+drained(void *ctx)
+{
+	struct redis *r = ctx;
+
+	pump(r);
+	return !r->ready || (!overrides_pending(r) && !mirror_pending(r));
+}
+
+void
+redis_free(struct redis *r, int wait_ms)
+{
+	if (r == NULL)
+		return;
+	r->draining = true;
+	if (r->ready && wait_ms > 0)
+		redis_conn_drain(r->data, wait_ms, drained);
+	close_all(r);
+	overrides_clear(r);
+	mirror_clear(r);
+	event_free(r->connect_timer);
+	event_free(r->read_timer);
+	event_free(r->pump);
+	event_free(r->tick);
+	free(r->conf.prefix);
+	free(r->conf.username);
+	free(r->conf.password);
+	free(r->override_prefix);
+	free(r->host);
+	free(r->version);
+	free(r);
+}
+
+enum redis_status
+redis_state(const struct redis *r, const char **why, const char **way)
+{
+	const struct redis_lane *lanes[] = {
+		&r->o.lane, &r->m.lane, &r->m.event_lane,
+	};
+	size_t i;
+
+	*why = r->why;
+	*way = way_name(r->way);
+	for (i = 0; r->status == REDIS_CONNECTED &&
+	    i < sizeof(lanes) / sizeof(lanes[0]); i++) {
+		if (lanes[i]->refused) {
+			*why = lanes[i]->why;
+			break;
+		}
+	}
+	return r->status;
+}

@@ -1,0 +1,105 @@
+/*
+ * redis.h - state, listings, events and overrides in Redis
+ *
+ * Everything here runs on the event-loop thread and nothing waits for
+ * Redis: calls note what is to be written and return.  While Redis is away
+ * the last known overrides stand, their ends are kept by our own timers
+ * (the board's), and what changed meanwhile is written when it is back.
+ *
+ * Keys, after the prefix:
+ *   override:<target>	string: `stop` or `send`, a space, a reason; its
+ *			time to live is the override's end
+ *   state:<egress>	hash: state score since until checked blind host
+ *			reason, and `l:<zone>` for each current listing:
+ *			"<address> <code> <name> since=<unix> <text>".  If a
+ *			zone lists a second address of the egress, that has
+ *			the field `l:<zone>/<address>`.
+ *   stopped		sorted set: egresses in effect stopped, since when
+ *   list:<zone>	hash: health reason checked
+ *   events		stream, capped: at kind host egress subject zone from
+ *			to text
+ *   node:<host>	hash, expiring: version started mode
+ * Times are Unix seconds, 0 for none.  `checked` alone is brought up to
+ * date only when it is half a minute old.
+ */
+#ifndef MAILBRAKE_STORE_REDIS_H
+#define MAILBRAKE_STORE_REDIS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "base/endpoint.h"
+#include "core/board.h"
+
+struct redis_conf {
+	struct endpoint	 server;
+	char		*prefix;	/* "mailbrake:" */
+	char		*username, *password;	/* NULL: none */
+	int		 database;
+};
+
+enum redis_status {
+	REDIS_DOWN,
+	REDIS_CONNECTING,
+	REDIS_CONNECTED,	/* overrides were read at least once */
+};
+
+/*
+ * What the store tells its owner, always from the event loop and never
+ * from within a call of the functions below.  The owner may call them from
+ * here, but for redis_free().
+ */
+struct redis_callbacks {
+	/* One override as it now stands in Redis; WORD_NONE: the key is
+	 * gone.  until_ms is wall clock from PTTL, 0 without an end.  Only
+	 * what differs from what was told or put before is told; a target
+	 * is as it was typed, not normalised. */
+	void	(*override)(void *ctx, const struct override *);
+	/* A key that is not understood; changes nothing, and what that
+	 * target had stands.  Called once per distinct value.  Both strings
+	 * are cleaned; value is in parentheses when it describes the value
+	 * rather than being it.  When the key is gone, override() says so. */
+	void	(*bad_override)(void *ctx, const char *target,
+		    const char *value);
+	/* The connection came (REDIS_CONNECTED, after the overrides of the
+	 * first full read), changed its way, or went (REDIS_DOWN); tries in
+	 * between are not told.  why is for people. */
+	void	(*status)(void *ctx, enum redis_status, const char *why);
+};
+
+struct redis;				/* opaque */
+
+/* Copies the conf.  host names this node in node:<host>. */
+struct redis	*redis_new(struct event_base *, const struct redis_conf *,
+		    const char *host, const char *version,
+		    const struct redis_callbacks *, void *ctx);
+/* Tries to write what is pending for at most wait_ms.  Other events of the
+ * base wait meanwhile.  Not from within a callback of the base. */
+void		 redis_free(struct redis *, int wait_ms);
+
+/* An override that the owner remembers to have come from Redis, before the
+ * first read: if it has gone there meanwhile, override() says so. */
+void		 redis_expect_override(struct redis *,
+		    const struct override *);
+
+/* Writes override:<target> (SET with PX, or DEL for WORD_NONE); kept and
+ * repeated until Redis has taken it or a newer word for the target comes. */
+void		 redis_put_override(struct redis *, const struct override *,
+		    int64_t now_ms);
+
+/* Mirrors of the board: state:<egress>, stopped, list:<zone>.  All are
+ * compared with what was written last; only differences are sent. */
+void		 redis_put_board(struct redis *, const struct board *,
+		    int64_t now_ms);
+/* Kept in order while Redis is away, the last thousand of them.  After a
+ * connection that broke at the wrong moment one may be there twice. */
+void		 redis_put_event(struct redis *, const struct event *);
+
+/* way: "tracking", "polling" or "" before either. */
+enum redis_status redis_state(const struct redis *, const char **why,
+		    const char **way);
+
+#endif

@@ -1,0 +1,788 @@
+/*
+ * redis_overrides.c - override:* in both directions
+ *
+ * A target is read whenever there is reason to think that its key changed:
+ * a notice, a full read, the end of its time to live.  Reading is a
+ * transaction of GETRANGE and PTTL, so that a value of half a gigabyte is
+ * not fetched and word and end belong together.
+ *
+ * What we are to write ourselves comes first: while it is not written, what
+ * Redis shows for the target is older than what the owner knows, and is
+ * not told.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "store/redis_parts.h"
+
+#define VALUE_MAX	4096
+#define VALUE_END	"4096"		/* for GETRANGE: one byte more */
+#define TARGETS_MAX	50000
+#define SCAN_COUNT	"1000"
+#define WRITING_MAX	64
+#define END_SLACK_MS	1000		/* ends that differ less are equal */
+#define SHOWN_NOTHING	1
+#define END_MAX_MS	(100LL * 365 * 86400 * 1000)
+
+struct target {
+	struct table_entry	 entry;	/* first */
+	char			*key;
+	TAILQ_ENTRY(target)	 read_link, word_link;
+	struct override		*known;	/* as the owner knows it */
+	int64_t			 end_ms;/* monotonic: look again; 0 never */
+	uint64_t		 bad;	/* hash of a bad value told; 0 none */
+
+	struct override		*word;	/* to be written */
+	unsigned int		 word_put, word_sent;	/* counted */
+	/* The word was refused, and this is what Redis showed then: another
+	 * value is a newer word than ours. */
+	bool			 refused;
+	uint64_t		 shown;
+
+	bool			 to_read, to_write;	/* is in the queue */
+	bool			 reading, writing;	/* was asked */
+	/* Part of the full read: not asked yet; asked. */
+	bool			 full_wait, full_asked;
+};
+
+/* --- values ------------------------------------------------------------ */
+
+const char *
+override_parse(const char *value, size_t len, struct override *out)
+{
+	static const struct {
+		const char	*name;
+		enum word	 word;
+	} words[] = { { "stop", WORD_STOP }, { "send", WORD_SEND } };
+	size_t i, n;
+
+	if (len > VALUE_MAX)
+		return "is longer than 4096 bytes";
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		n = strlen(words[i].name);
+		if (len < n || memcmp(value, words[i].name, n) != 0)
+			continue;
+		if (len > n && value[n] != ' ')
+			break;
+		out->word = words[i].word;
+		text_clean(out->reason, sizeof(out->reason), value + n,
+		    len - n);
+		return NULL;
+	}
+	return "is neither \"stop\" nor \"send\"";
+}
+
+/* To compare values by; never 0 or SHOWN_NOTHING. */
+static uint64_t
+value_hash(const char *value, size_t len)
+{
+	return table_hash(0, value, len) | 2;
+}
+
+/* --- targets ----------------------------------------------------------- */
+
+static struct target *
+find(struct redis *r, const char *name)
+{
+	return (struct target *)table_find(&r->o.targets, name);
+}
+
+static struct target *
+find_or_add(struct redis *r, const char *name)
+{
+	struct target *t = find(r, name);
+
+	if (t == NULL) {
+		t = xcalloc(1, sizeof(*t));
+		t->key = xasprintf("%s%s", r->override_prefix, name);
+		table_add(&r->o.targets, &t->entry, name);
+	}
+	return t;
+}
+
+static struct target *
+next_target(const struct redis *r, const struct target *t)
+{
+	return (struct target *)(t == NULL ? table_first(&r->o.targets) :
+	    table_next(&r->o.targets, &t->entry));
+}
+
+static void
+target_free(struct redis *r, struct target *t)
+{
+	table_remove(&r->o.targets, &t->entry);
+	free(t->key);
+	free(t->known);
+	free(t->word);
+	free(t);
+}
+
+/* Forgets targets of which there is nothing to know. */
+static void
+forget_idle(struct redis *r)
+{
+	struct target *t, *next;
+
+	for (t = next_target(r, NULL); t != NULL; t = next) {
+		next = next_target(r, t);
+		if (t->known == NULL && t->word == NULL && t->bad == 0 &&
+		    !t->to_read && !t->to_write && !t->reading &&
+		    !t->writing)
+			target_free(r, t);
+	}
+}
+
+static void
+want_read(struct redis *r, struct target *t)
+{
+	if (t->to_read)
+		return;
+	t->to_read = true;
+	TAILQ_INSERT_TAIL(&r->o.reads, t, read_link);
+}
+
+static void
+want_write(struct redis *r, struct target *t)
+{
+	if (t->to_write)
+		return;
+	t->to_write = true;
+	TAILQ_INSERT_TAIL(&r->o.words, t, word_link);
+}
+
+static void
+know(struct target *t, const struct override *o)
+{
+	if (t->known == NULL)
+		t->known = xcalloc(1, sizeof(*t->known));
+	*t->known = *o;
+}
+
+static void
+know_nothing(struct target *t)
+{
+	free(t->known);
+	t->known = NULL;
+	t->end_ms = 0;
+	t->bad = 0;
+}
+
+/* --- what the owner is told -------------------------------------------- */
+
+static bool
+same_override(const struct override *a, const struct override *b,
+    int64_t slack_ms)
+{
+	int64_t apart = a->until_ms - b->until_ms;
+
+	if (a->word != b->word || strcmp(a->reason, b->reason) != 0 ||
+	    (a->until_ms == 0) != (b->until_ms == 0))
+		return false;
+	return apart >= -slack_ms && apart <= slack_ms;
+}
+
+static void
+tell(struct redis *r, const struct override *o)
+{
+	if (!r->draining)
+		r->cbs.override(r->ctx, o);
+}
+
+static void
+tell_bad(struct redis *r, const char *target, size_t target_len,
+    const char *value, size_t value_len)
+{
+	char name[BOARD_NAME_MAX], text[BOARD_REASON_MAX];
+
+	if (r->draining)
+		return;
+	text_clean(name, sizeof(name), target, target_len);
+	text_clean(text, sizeof(text), value, value_len);
+	r->cbs.bad_override(r->ctx, name, text);
+}
+
+/* A key whose name cannot be a target: told once, as far as remembered. */
+static void
+tell_bad_name(struct redis *r, const char *name, size_t len)
+{
+	struct redis_overrides *o = &r->o;
+	uint64_t hash = table_hash(0, name, len);
+	const char *why = len == 0 ? "(no target)" :
+	    len >= BOARD_NAME_MAX ? "(the target is too long)" :
+	    "(the target has control characters)";
+	size_t i;
+
+	for (i = 0; i < o->bad_name_count; i++) {
+		if (o->bad_names[i] == hash)
+			return;
+	}
+	if (o->bad_name_count == sizeof(o->bad_names) /
+	    sizeof(o->bad_names[0]))
+		return;
+	o->bad_names[o->bad_name_count++] = hash;
+	tell_bad(r, name, len, why, strlen(why));
+}
+
+/* "MX1" and "mx1" are two keys but one target, and so are two ways to write
+ * an address. */
+static bool
+same_target(const char *a, const char *b)
+{
+	struct addr x, y;
+
+	return text_same(a, b) || (addr_parse(a, &x) && addr_parse(b, &y) &&
+	    addr_cmp(&x, &y) == 0);
+}
+
+/* With one key gone, the other one counts: it is read and told as new. */
+static void
+read_others(struct redis *r, const struct target *gone)
+{
+	struct target *t;
+
+	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
+		if (t == gone || t->known == NULL || t->word != NULL ||
+		    !same_target(t->entry.name, gone->entry.name))
+			continue;
+		know_nothing(t);
+		want_read(r, t);
+	}
+}
+
+static void
+found_nothing(struct redis *r, struct target *t)
+{
+	struct override gone = { .word = WORD_NONE, .source = "redis" };
+
+	/* With our own word unwritten it says nothing: also the end of an
+	 * older one looks like this. */
+	if (t->word != NULL) {
+		if (t->refused && t->shown == 0)
+			t->shown = SHOWN_NOTHING;
+		return;
+	}
+	if (t->known == NULL && t->bad == 0)
+		return;
+	know_nothing(t);
+	text_copy(gone.target, sizeof(gone.target), t->entry.name);
+	read_others(r, t);
+	tell(r, &gone);
+}
+
+static void
+found_bad(struct redis *r, struct target *t, const char *value, size_t len)
+{
+	uint64_t hash = value_hash(value, len);
+
+	if (t->bad == hash)
+		return;
+	t->bad = hash;
+	tell_bad(r, t->entry.name, strlen(t->entry.name), value, len);
+}
+
+/* True if ours is still the newest word for the target. */
+static bool
+own_word_stands(struct target *t, const char *value, size_t len)
+{
+	if (t->word == NULL)
+		return false;
+	if (!t->refused)
+		return true;
+	if (t->shown == 0)
+		t->shown = value_hash(value, len);
+	return t->shown == value_hash(value, len);
+}
+
+static void
+found_value(struct redis *r, struct target *t, const char *value, size_t len,
+    int64_t ttl_ms)
+{
+	struct override o = { .source = "redis" };
+	bool was_bad = t->bad != 0;
+	int64_t now = clock_mono_ms(), slack;
+
+	if (own_word_stands(t, value, len))
+		return;
+	if (override_parse(value, len, &o) != NULL) {
+		if (len > VALUE_MAX) {
+			value = "(longer than 4096 bytes)";
+			len = strlen(value);
+		}
+		found_bad(r, t, value, len);
+		return;
+	}
+	if (t->word != NULL) {
+		log_info("redis %s: override %s was given anew in Redis, "
+		    "before ours could be written", r->server,
+		    t->entry.name);
+		free(t->word);
+		t->word = NULL;
+	}
+	t->bad = 0;
+	text_copy(o.target, sizeof(o.target), t->entry.name);
+	t->end_ms = 0;
+	if (ttl_ms >= 0) {
+		if (ttl_ms > END_MAX_MS)
+			ttl_ms = END_MAX_MS;
+		o.until_ms = clock_wall_ms() + ttl_ms;
+		t->end_ms = now + ttl_ms + 50;
+	}
+	/* An end is off by the time that reading PTTL took. */
+	slack = END_SLACK_MS + now - r->o.batch_ms;
+	if (t->known != NULL && same_override(t->known, &o, slack) &&
+	    !was_bad)
+		return;
+	know(t, &o);
+	tell(r, &o);
+}
+
+/* --- reading ----------------------------------------------------------- */
+
+static void
+full_read_check(struct redis *r)
+{
+	struct redis_overrides *o = &r->o;
+
+	if (!o->full || o->scanning || o->full_left > 0)
+		return;
+	o->full = false;
+	forget_idle(r);
+	redis_read_done(r);
+}
+
+static void
+take_reading(struct redis *r, struct target *t,
+    const struct redis_reply *value, const struct redis_reply *ttl)
+{
+	const char *text;
+	char error[REDIS_TEXT_MAX];
+	size_t len;
+
+	text = reply_text(value, &len);
+	if (reply_kind(ttl) == REPLY_INTEGER && reply_integer(ttl) == -2) {
+		found_nothing(r, t);
+	} else if (reply_kind(value) == REPLY_STRING) {
+		found_value(r, t, text, len, reply_kind(ttl) ==
+		    REPLY_INTEGER ? reply_integer(ttl) : -1);
+	} else if (strncmp(text, "WRONGTYPE", 9) == 0) {
+		found_bad(r, t, "(not a string)", 14);
+	} else {
+		redis_error_text(r, value, error);
+		found_bad(r, t, error, strlen(error));
+	}
+}
+
+/* Answers to MULTI and to what is queued after it. */
+static void
+queued_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+
+	(void)arg;
+	if (reply_kind(reply) == REPLY_ERROR && r->o.batch_error[0] == '\0')
+		redis_error_text(r, reply, r->o.batch_error);
+}
+
+static void
+exec_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	struct redis_overrides *o = &r->o;
+	char error[REDIS_TEXT_MAX];
+	struct target *t;
+	size_t i, count = o->batch_count;
+
+	(void)arg;
+	if (reply_count(reply) != 2 * count) {
+		if (o->batch_error[0] != '\0')
+			text_copy(error, sizeof(error), o->batch_error);
+		else if (reply_kind(reply) == REPLY_ERROR)
+			redis_error_text(r, reply, error);
+		else
+			text_copy(error, sizeof(error), "a strange answer");
+		if (!redis_hopeless(r, error))
+			redis_drop(r, "overrides cannot be read: %.150s",
+			    error);
+		return;
+	}
+	o->batch_count = 0;
+	for (i = 0; i < count; i++) {
+		t = o->batch[i];
+		t->reading = false;
+		if (t->full_asked) {
+			t->full_asked = false;
+			o->full_left--;
+		}
+		take_reading(r, t, reply_at(reply, 2 * i),
+		    reply_at(reply, 2 * i + 1));
+	}
+	full_read_check(r);
+	redis_kick(r);
+}
+
+static void
+send_batch(struct redis *r)
+{
+	struct redis_overrides *o = &r->o;
+	struct target *t;
+
+	o->batch_error[0] = '\0';
+	o->batch_ms = clock_mono_ms();
+	redis_conn_sendl(r->data, queued_cb, NULL, "MULTI", NULL);
+	while (o->batch_count < REDIS_BATCH &&
+	    (t = TAILQ_FIRST(&o->reads)) != NULL) {
+		TAILQ_REMOVE(&o->reads, t, read_link);
+		t->to_read = false;
+		t->reading = true;
+		if (t->full_wait) {
+			t->full_wait = false;
+			t->full_asked = true;
+		}
+		o->batch[o->batch_count++] = t;
+		redis_conn_sendl(r->data, queued_cb, NULL, "GETRANGE", t->key,
+		    "0", VALUE_END, NULL);
+		redis_conn_sendl(r->data, queued_cb, NULL, "PTTL", t->key,
+		    NULL);
+	}
+	redis_conn_sendl(r->data, exec_cb, NULL, "EXEC", NULL);
+}
+
+/* A target by the name of its key, or NULL if there can be none. */
+static struct target *
+target_of_key(struct redis *r, const char *name, size_t len)
+{
+	size_t i, prefix = strlen(r->override_prefix);
+	char target[BOARD_NAME_MAX];
+	struct target *t;
+
+	if (len < prefix || memcmp(name, r->override_prefix, prefix) != 0)
+		return NULL;
+	name += prefix;
+	len -= prefix;
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
+			break;
+	}
+	if (len == 0 || len >= BOARD_NAME_MAX || i < len) {
+		tell_bad_name(r, name, len);
+		return NULL;
+	}
+	memcpy(target, name, len);
+	target[len] = '\0';
+	if ((t = find(r, target)) != NULL)
+		return t;
+	if (r->o.targets.count < TARGETS_MAX)
+		return find_or_add(r, target);
+	if (!r->o.too_many) {
+		r->o.too_many = true;
+		log_warnx("redis %s: there are more than %d overrides; the "
+		    "others are not obeyed", r->server, TARGETS_MAX);
+	}
+	return NULL;
+}
+
+void
+overrides_notice(struct redis *r, const char *name, size_t len)
+{
+	struct target *t = target_of_key(r, name, len);
+
+	if (t != NULL)
+		want_read(r, t);
+}
+
+static void
+want_full(struct redis *r, struct target *t)
+{
+	if (!t->full_wait && !t->full_asked) {
+		t->full_wait = true;
+		r->o.full_left++;
+	}
+	want_read(r, t);
+}
+
+static void
+scan_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	struct redis_overrides *o = &r->o;
+	const struct redis_reply *keys;
+	char error[REDIS_TEXT_MAX];
+	const char *cursor, *name;
+	struct target *t;
+	size_t i, len;
+
+	(void)arg;
+	o->scan_sent = false;
+	if (reply_kind(reply) == REPLY_ERROR) {
+		redis_error_text(r, reply, error);
+		if (!redis_hopeless(r, error))
+			redis_drop(r, "overrides cannot be read: %.150s",
+			    error);
+		return;
+	}
+	cursor = reply_count(reply) == 2 ?
+	    reply_text(reply_at(reply, 0), &len) : "";
+	if (cursor[0] == '\0' || len >= sizeof(o->cursor) ||
+	    strspn(cursor, "0123456789") != len) {
+		redis_drop(r, "its answer to SCAN makes no sense");
+		return;
+	}
+	keys = reply_at(reply, 1);
+	for (i = 0; i < reply_count(keys); i++) {
+		name = reply_text(reply_at(keys, i), &len);
+		if ((t = target_of_key(r, name, len)) != NULL)
+			want_full(r, t);
+	}
+	text_copy(o->cursor, sizeof(o->cursor), cursor);
+	if (strcmp(o->cursor, "0") == 0) {
+		o->scanning = false;
+		/* What SCAN did not find is looked at by name. */
+		for (t = next_target(r, NULL); t != NULL;
+		    t = next_target(r, t)) {
+			if (t->known != NULL || t->bad != 0)
+				want_full(r, t);
+		}
+		full_read_check(r);
+	}
+	redis_kick(r);
+}
+
+static void
+send_scan(struct redis *r)
+{
+	r->o.scan_sent = true;
+	redis_conn_sendl(r->data, scan_cb, NULL, "SCAN", r->o.cursor, "MATCH",
+	    r->o.pattern, "COUNT", SCAN_COUNT, NULL);
+}
+
+void
+overrides_read_all(struct redis *r)
+{
+	struct redis_overrides *o = &r->o;
+
+	if (o->full) {
+		o->full_again = true;
+		return;
+	}
+	o->full = o->scanning = true;
+	o->full_since_ms = clock_mono_ms();
+	strcpy(o->cursor, "0");
+	redis_kick(r);
+}
+
+/* --- writing ----------------------------------------------------------- */
+
+static void
+word_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	struct target *t = arg;
+	char error[REDIS_TEXT_MAX];
+
+	t->writing = false;
+	r->o.writing--;
+	if (reply_kind(reply) == REPLY_ERROR) {
+		redis_error_text(r, reply, error);
+		if (redis_hopeless(r, error))
+			return;
+		t->refused = true;
+		if (t->word != NULL)
+			want_write(r, t);
+		/* What it shows now is what a newer word differs from. */
+		want_read(r, t);
+		redis_lane_refused(r, &r->o.lane, error);
+	} else {
+		redis_lane_taken(r, &r->o.lane);
+		if (t->word != NULL && t->word_put == t->word_sent) {
+			free(t->word);
+			t->word = NULL;
+			t->refused = false;
+			/* Whoever wrote meanwhile was not listened to. */
+			want_read(r, t);
+		} else if (t->word != NULL) {
+			want_write(r, t);
+		}
+	}
+	redis_kick(r);
+}
+
+static void
+send_word(struct redis *r, struct target *t)
+{
+	const struct override *o = t->word;
+	char value[BOARD_REASON_MAX + 8], px[24];
+	int64_t left = o->until_ms - clock_wall_ms();
+	bool ended = o->until_ms != 0 && left <= 0;
+
+	t->writing = true;
+	t->word_sent = t->word_put;
+	r->o.writing++;
+	snprintf(value, sizeof(value), "%s%s%s", o->word == WORD_STOP ?
+	    "stop" : "send", o->reason[0] != '\0' ? " " : "", o->reason);
+	snprintf(px, sizeof(px), "%lld", (long long)left);
+	if (o->word == WORD_NONE || ended)
+		redis_conn_sendl(r->data, word_cb, t, "DEL", t->key, NULL);
+	else if (o->until_ms != 0)
+		redis_conn_sendl(r->data, word_cb, t, "SET", t->key, value,
+		    "PX", px, NULL);
+	else
+		redis_conn_sendl(r->data, word_cb, t, "SET", t->key, value,
+		    NULL);
+}
+
+static void
+send_words(struct redis *r)
+{
+	struct redis_overrides *o = &r->o;
+	struct target *t;
+
+	/* While refused, one at a time shows whether it still is. */
+	while (o->writing < (o->lane.refused ? 1 : WRITING_MAX) &&
+	    redis_lane_open(&o->lane) &&
+	    (t = TAILQ_FIRST(&o->words)) != NULL) {
+		TAILQ_REMOVE(&o->words, t, word_link);
+		t->to_write = false;
+		/* One that is under way is followed by word_cb(). */
+		if (t->word != NULL && !t->writing)
+			send_word(r, t);
+	}
+}
+
+void
+redis_put_override(struct redis *r, const struct override *o, int64_t now_ms)
+{
+	struct target *t;
+
+	if (o->target[0] == '\0')
+		return;
+	t = find_or_add(r, o->target);
+	if (t->word == NULL)
+		t->word = xcalloc(1, sizeof(*t->word));
+	*t->word = *o;
+	text_clean(t->word->reason, sizeof(t->word->reason), o->reason,
+	    strlen(o->reason));
+	if (o->until_ms != 0 && o->until_ms <= now_ms)
+		t->word->word = WORD_NONE;
+	t->word_put++;
+	t->refused = false;
+	t->shown = 0;
+	/* The owner knows it already: reading it back is no news. */
+	know_nothing(t);
+	if (t->word->word != WORD_NONE)
+		know(t, t->word);
+	want_write(r, t);
+	redis_kick(r);
+}
+
+void
+redis_expect_override(struct redis *r, const struct override *o)
+{
+	struct target *t;
+
+	if (o->target[0] == '\0' || o->word == WORD_NONE)
+		return;
+	t = find_or_add(r, o->target);
+	if (t->word == NULL)
+		know(t, o);
+}
+
+bool
+overrides_pending(const struct redis *r)
+{
+	return r->o.writing > 0 || (!TAILQ_EMPTY(&r->o.words) &&
+	    redis_lane_open(&r->o.lane));
+}
+
+/* --- the whole --------------------------------------------------------- */
+
+void
+overrides_pump(struct redis *r)
+{
+	struct redis_overrides *o = &r->o;
+
+	send_words(r);
+	if (r->draining || r->way == WAY_NONE || o->batch_count > 0)
+		return;
+	if (!TAILQ_EMPTY(&o->reads))
+		send_batch(r);
+	else if (o->scanning && !o->scan_sent)
+		send_scan(r);
+}
+
+/* The server announces the end of a key late, or never: look when it is
+ * time.  That also makes the server notice it. */
+void
+overrides_tick(struct redis *r, int64_t mono_ms)
+{
+	struct target *t;
+
+	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
+		if (t->end_ms != 0 && mono_ms >= t->end_ms) {
+			t->end_ms = 0;
+			want_read(r, t);
+		}
+	}
+}
+
+void
+overrides_lost(struct redis *r)
+{
+	struct redis_overrides *o = &r->o;
+	struct target *t;
+
+	TAILQ_INIT(&o->reads);
+	o->batch_count = o->writing = o->full_left = 0;
+	o->full = o->full_again = o->scanning = o->scan_sent = false;
+	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
+		t->to_read = t->reading = t->writing = false;
+		t->full_wait = t->full_asked = false;
+		/* The first word after a reconnect is ours. */
+		t->refused = false;
+		t->shown = 0;
+		if (t->word != NULL)
+			want_write(r, t);
+	}
+	o->lane.refused = false;
+	o->lane.delay_ms = o->lane.retry_ms = 0;
+}
+
+/* "mailbrake:override:*", with what MATCH takes for a pattern quoted. */
+static char *
+pattern_of(const char *prefix)
+{
+	char *pattern = xcalloc(strlen(prefix) * 2 + 2, 1), *out = pattern;
+
+	for (; *prefix != '\0'; prefix++) {
+		if (strchr("*?[]^\\", *prefix) != NULL)
+			*out++ = '\\';
+		*out++ = *prefix;
+	}
+	*out = '*';
+	return pattern;
+}
+
+void
+overrides_init(struct redis *r)
+{
+	r->o.pattern = pattern_of(r->override_prefix);
+	table_init(&r->o.targets);
+	TAILQ_INIT(&r->o.words);
+	TAILQ_INIT(&r->o.reads);
+	r->o.lane.what = "overrides";
+}
+
+void
+overrides_clear(struct redis *r)
+{
+	struct target *t;
+
+	while ((t = next_target(r, NULL)) != NULL)
+		target_free(r, t);
+	table_clear(&r->o.targets);
+	free(r->o.pattern);
+}

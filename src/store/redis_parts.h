@@ -1,0 +1,198 @@
+/*
+ * redis_parts.h - what the parts of the Redis store share
+ *
+ * redis.c		the connections, their coming and going
+ * redis_overrides.c	override:* in both directions
+ * redis_mirror.c	what is only written: states, lists, events, node
+ *
+ * Nobody else includes this, but for the tests that set the pace.
+ */
+#ifndef MAILBRAKE_STORE_REDIS_PARTS_H
+#define MAILBRAKE_STORE_REDIS_PARTS_H
+
+#include <sys/queue.h>
+
+#include "store/redis.h"
+#include "store/redis_conn.h"
+#include "store/table.h"
+
+#define REDIS_TEXT_MAX		256	/* reasons for people */
+#define REDIS_BATCH		64	/* keys in one transaction */
+
+/* How fast things go; tests are in a hurry.  Milliseconds. */
+struct redis_pace {
+	int	 connect;	/* until a connection stands */
+	int	 answer;	/* until a request is answered */
+	int	 heartbeat;
+	int	 full_read;	/* between full reads, when tracking */
+	int	 poll;		/* the same when polling */
+	int	 full_read_max;	/* one full read is hopeless after */
+	int	 retry_min, retry_max;
+	int	 tracking_again;	/* after it was refused */
+	int	 steady;	/* a connection that lived so long was good */
+	int	 node;		/* renewal of node:<host> */
+};
+
+/* One kind of write, tried again on its own schedule while refused. */
+struct redis_lane {
+	const char	*what;		/* "overrides" */
+	bool		 refused;
+	int64_t		 retry_ms;	/* monotonic: not before */
+	int64_t		 delay_ms;
+	char		 why[REDIS_TEXT_MAX];
+};
+
+enum redis_way {
+	WAY_NONE,			/* not settled yet */
+	WAY_TRACKING,
+	WAY_POLLING,
+};
+
+struct target;				/* redis_overrides.c */
+struct mirror;				/* redis_mirror.c */
+struct kept_event;
+TAILQ_HEAD(target_queue, target);
+TAILQ_HEAD(mirror_queue, mirror);
+TAILQ_HEAD(event_queue, kept_event);
+
+struct redis_overrides {
+	struct table	 targets;
+	struct target_queue words;	/* own words to be written */
+	size_t		 writing;	/* of them without an answer */
+	struct target_queue reads;	/* targets to be read */
+	struct target	*batch[REDIS_BATCH];	/* being read */
+	size_t		 batch_count;
+	int64_t		 batch_ms;	/* monotonic, when it was asked */
+	char		 batch_error[REDIS_TEXT_MAX];
+	char		*pattern;	/* of their keys, for SCAN */
+	/* The full read: SCAN, then all that it found. */
+	bool		 full;		/* one is under way */
+	bool		 full_again;	/* another is wanted after it */
+	bool		 scanning;	/* its SCAN has not ended */
+	bool		 scan_sent;
+	char		 cursor[24];
+	size_t		 full_left;	/* targets of it not read yet */
+	int64_t		 full_since_ms;	/* monotonic */
+	bool		 too_many;	/* said that there are */
+	/* Names that were reported as impossible. */
+	uint64_t	 bad_names[64];
+	size_t		 bad_name_count;
+	struct redis_lane lane;
+};
+
+struct batch_part;
+
+struct redis_mirrors {
+	struct table	 table;
+	struct mirror_queue dirty;
+	unsigned int	 generation;	/* of redis_put_board() */
+	struct batch_part *batch;	/* commands of the transaction */
+	size_t		 batch_count, batch_size;
+	bool		 batch_sent;
+	char		 batch_error[REDIS_TEXT_MAX];
+	struct redis_lane lane;
+
+	struct event_queue events;
+	size_t		 event_count, events_sent, events_lost;
+	struct redis_lane event_lane;
+
+	char		 mode[16];
+	int64_t		 started;	/* Unix seconds */
+	int64_t		 node_ms;	/* monotonic: renew at */
+	bool		 node_written;
+};
+
+struct redis {
+	struct event_base	*base;
+	struct redis_callbacks	 cbs;
+	void			*ctx;
+	struct redis_conf	 conf;		/* own copies */
+	char			*host, *version;
+	char			 server[ENDPOINT_TEXT_MAX];
+	char			*override_prefix; /* "mailbrake:override:" */
+	struct redis_pace	 pace;
+
+	struct redis_conn	*data;		/* reads and writes */
+	bool			 ready;		/* greeted, and a master */
+	bool			 slow;		/* about asking again */
+	struct redis_conn	*notices;	/* tracking */
+	bool			 subscribed;
+	int64_t			 subscribed_ms;	/* monotonic */
+	enum redis_way		 way, told_way;
+	char			 way_why[REDIS_TEXT_MAX];
+
+	enum redis_status	 status;
+	char			 why[REDIS_TEXT_MAX];
+	int64_t			 since_ms;	/* connected; monotonic */
+	int			 flaps;		/* short lives in a row */
+	uint64_t		 said[8];	/* troubles, since it worked */
+	size_t			 said_count;
+
+	int64_t			 delay_ms;	/* of the next try */
+	int64_t			 notices_delay_ms;
+	int64_t			 notices_again_ms; /* monotonic; 0 never */
+	struct event		*connect_timer, *read_timer, *tick, *pump;
+	bool			 draining;
+
+	struct redis_overrides	 o;
+	struct redis_mirrors	 m;
+};
+
+/* --- redis.c ----------------------------------------------------------- */
+
+void	redis_set_pace(struct redis *, const struct redis_pace *);
+
+/* There is something to send: looks at it when the loop comes round. */
+void	redis_kick(struct redis *);
+
+/* The connection is of no use any more; the parts are told by their
+ * _lost() before this returns, and another try is due later. */
+void	redis_drop(struct redis *, const char *fmt, ...)
+	    __attribute__((__format__(__printf__, 2, 3)));
+
+/* The text of an error reply, cleaned, without anything secret. */
+const char *redis_error_text(const struct redis *, const struct redis_reply *,
+	    char buf[REDIS_TEXT_MAX]);
+/* True, and the connection dropped, if an error means that this server or
+ * this connection cannot be worked with. */
+bool	redis_hopeless(struct redis *, const char *error);
+
+void	redis_lane_refused(struct redis *, struct redis_lane *,
+	    const char *error);
+void	redis_lane_taken(struct redis *, struct redis_lane *);
+bool	redis_lane_open(const struct redis_lane *);
+
+/* A full read is complete. */
+void	redis_read_done(struct redis *);
+
+/* --- redis_overrides.c ------------------------------------------------- */
+
+void	overrides_init(struct redis *);
+void	overrides_clear(struct redis *);
+void	overrides_pump(struct redis *);
+void	overrides_tick(struct redis *, int64_t mono_ms);
+void	overrides_lost(struct redis *);
+void	overrides_read_all(struct redis *);
+/* A key changed; name is the whole key. */
+void	overrides_notice(struct redis *, const char *name, size_t len);
+/* True if a word of ours could be written now and is not. */
+bool	overrides_pending(const struct redis *);
+
+/*
+ * Reads the value of an override key.  NULL, and word and reason of *out
+ * set (nothing else is touched), or what is wrong with it.
+ */
+const char *override_parse(const char *value, size_t len,
+	    struct override *out);
+
+/* --- redis_mirror.c ---------------------------------------------------- */
+
+void	mirror_init(struct redis *);
+void	mirror_clear(struct redis *);
+void	mirror_pump(struct redis *);
+void	mirror_lost(struct redis *);
+/* What Redis holds of ours is not known: everything is written again. */
+void	mirror_unknown(struct redis *);
+bool	mirror_pending(const struct redis *);
+
+#endif

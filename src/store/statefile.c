@@ -1,0 +1,480 @@
+/*
+ * statefile.c - what must survive a restart, in one file
+ */
+#include "store/statefile.h"
+
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define FORMAT_VERSION	1
+#define RETRY_S		5
+#define FILE_MODE	0640
+
+struct statefile {
+	char		*path;
+	int		 lock_fd;
+	char		*saved;		/* text handed over last */
+
+	pthread_t	 thread;
+	pthread_mutex_t	 mutex;		/* guards what follows */
+	pthread_cond_t	 work, idle;
+	char		*pending;	/* to be written; the newest wins */
+	bool		 writing, closing;
+	char		 error[200];
+};
+
+/* --- board -> JSON ----------------------------------------------------- */
+
+static json_t *
+listing_json(const struct board *b, const struct listing *l)
+{
+	char text[ADDR_TEXT_MAX];
+	const struct policy *p = board_policy(b);
+
+	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:s, s:I, s:I}",
+	    "subject", subject_text(board_subject(b, l->subject), text),
+	    "zone", p->lists[l->list].zone,
+	    "kind", answer_name(l->seen.kind),
+	    "code", (json_int_t)l->seen.code,
+	    "weight", l->seen.weight,
+	    "name", l->seen.name,
+	    "text", l->text,
+	    "first", (json_int_t)l->first_ms,
+	    "since", (json_int_t)l->since_ms);
+}
+
+static json_t *
+standing_json(const struct board *b, size_t egress)
+{
+	const struct standing *s = board_standing(b, egress);
+
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:i}",
+	    "name", board_policy(b)->egress[egress].name,
+	    "state", state_name(s->state),
+	    "since", (json_int_t)s->since_ms,
+	    "until", (json_int_t)s->until_ms,
+	    "clean_since", (json_int_t)s->clean_since_ms,
+	    "relapses", s->relapses);
+}
+
+static json_t *
+override_json(const struct override *o)
+{
+	char reason[BOARD_REASON_MAX];
+
+	text_clean(reason, sizeof(reason), o->reason, strlen(o->reason));
+	return json_pack("{s:s, s:s, s:I, s:s, s:s}", "target", o->target,
+	    "word", word_name(o->word), "until", (json_int_t)o->until_ms,
+	    "reason", reason, "source", o->source);
+}
+
+/* Without a time of its own, so that equal states are equal texts. */
+static char *
+board_json(const struct board *b)
+{
+	json_t *egress = json_array(), *listings = json_array();
+	json_t *overrides = json_array(), *root;
+	size_t i;
+	char *text;
+
+	for (i = 0; i < board_policy(b)->egress_count; i++)
+		json_array_append_new(egress, standing_json(b, i));
+	for (i = 0; i < board_listing_count(b); i++) {
+		if (board_listing(b, i)->confirmed)
+			json_array_append_new(listings,
+			    listing_json(b, board_listing(b, i)));
+	}
+	for (i = 0; i < board_override_count(b); i++)
+		json_array_append_new(overrides,
+		    override_json(board_get_override(b, i)));
+	root = json_pack("{s:i, s:o, s:o, s:o}", "mailbrake",
+	    FORMAT_VERSION, "egress", egress, "listings", listings,
+	    "overrides", overrides);
+	text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	json_decref(root);
+	if (text == NULL)
+		fatalx("state file: out of memory");
+	return text;
+}
+
+/* --- JSON -> board ----------------------------------------------------- */
+
+static const char *
+string_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL ? s : "";
+}
+
+static int64_t
+integer_of(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+static void
+restore_listing(struct board *b, const json_t *j)
+{
+	struct listing l = { .confirmed = true };
+	int subject = board_find_subject(b, string_of(j, "subject"));
+	int list = policy_find_list(board_policy(b), string_of(j, "zone"));
+
+	/* What the configuration no longer has is the operator's wish. */
+	if (subject == -1 || list == -1 ||
+	    !answer_parse(string_of(j, "kind"), &l.seen.kind))
+		return;
+	l.subject = (size_t)subject;
+	l.list = (size_t)list;
+	l.seen.code = (uint32_t)integer_of(j, "code");
+	l.seen.weight = (int)integer_of(j, "weight");
+	text_copy(l.seen.name, sizeof(l.seen.name), string_of(j, "name"));
+	text_copy(l.text, sizeof(l.text), string_of(j, "text"));
+	l.first_ms = integer_of(j, "first");
+	l.since_ms = integer_of(j, "since");
+	l.seen_ms = l.since_ms;
+	board_restore_listing(b, &l);
+}
+
+static void
+restore_standing(struct board *b, const json_t *j)
+{
+	struct standing s = { 0 };
+	int egress = policy_find_egress(board_policy(b),
+	    string_of(j, "name"));
+
+	if (egress == -1 || !state_parse(string_of(j, "state"), &s.state))
+		return;
+	s.since_ms = integer_of(j, "since");
+	s.until_ms = integer_of(j, "until");
+	s.clean_since_ms = integer_of(j, "clean_since");
+	s.relapses = (int)integer_of(j, "relapses");
+	board_restore_standing(b, (size_t)egress, &s);
+}
+
+static void
+restore_override(struct board *b, const json_t *j, int64_t now_ms)
+{
+	struct override o = { .word = WORD_NONE };
+	const char *word = string_of(j, "word"), *why;
+
+	o.word = strcmp(word, word_name(WORD_STOP)) == 0 ? WORD_STOP :
+	    strcmp(word, word_name(WORD_SEND)) == 0 ? WORD_SEND : WORD_NONE;
+	o.until_ms = integer_of(j, "until");
+	text_copy(o.target, sizeof(o.target), string_of(j, "target"));
+	text_copy(o.reason, sizeof(o.reason), string_of(j, "reason"));
+	text_copy(o.source, sizeof(o.source), string_of(j, "source"));
+	if (o.word != WORD_NONE && !board_override(b, &o, now_ms, &why))
+		log_warnx("state file: override \"%s\" %s", o.target, why);
+}
+
+static bool
+load_one(const char *path, struct board *b, int64_t now_ms, char *why,
+    size_t why_size)
+{
+	json_error_t error;
+	json_t *root, *j;
+	size_t i;
+
+	root = json_load_file(path, 0, &error);
+	if (root == NULL || !json_is_object(root) ||
+	    integer_of(root, "mailbrake") != FORMAT_VERSION) {
+		snprintf(why, why_size, "%s", root == NULL ? error.text :
+		    "not a state file of this version");
+		json_decref(root);
+		return false;
+	}
+	json_array_foreach(json_object_get(root, "egress"), i, j)
+		restore_standing(b, j);
+	json_array_foreach(json_object_get(root, "listings"), i, j)
+		restore_listing(b, j);
+	json_array_foreach(json_object_get(root, "overrides"), i, j)
+		restore_override(b, j, now_ms);
+	json_decref(root);
+	return true;
+}
+
+bool
+statefile_load(const char *path, struct board *b, int64_t now_ms)
+{
+	char why[200], *old = xasprintf("%s.old", path);
+	char *bad = xasprintf("%s.bad", path);
+	bool ok = true;
+
+	if (access(path, F_OK) == -1 && errno == ENOENT) {
+		log_debug("state file %s: none yet", path);
+	} else if (load_one(path, b, now_ms, why, sizeof(why))) {
+		log_info("state file %s: %zu listings, %zu overrides "
+		    "restored", path, board_listing_count(b),
+		    board_override_count(b));
+	} else {
+		ok = false;
+		log_warnx("state file %s cannot be used: %s; kept as %s",
+		    path, why, bad);
+		if (rename(path, bad) == -1)
+			log_warn("state file: cannot rename to %s", bad);
+		if (load_one(old, b, now_ms, why, sizeof(why)))
+			log_warnx("state file %s: the one before it is used: "
+			    "%zu listings, %zu overrides restored", old,
+			    board_listing_count(b), board_override_count(b));
+		else
+			log_warnx("state file %s cannot be used either: %s; "
+			    "starting without memory: check now what should "
+			    "be stopped", old, why);
+	}
+	free(old);
+	free(bad);
+	return ok;
+}
+
+/* --- writing ----------------------------------------------------------- */
+
+static bool
+sync_directory(const char *path)
+{
+	char *copy = xstrdup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd != -1 && fsync(fd) == 0;
+
+	if (fd != -1)
+		close(fd);
+	free(copy);
+	return ok;
+}
+
+static bool
+write_all(int fd, const char *text, size_t len)
+{
+	ssize_t n;
+
+	while (len > 0) {
+		if ((n = write(fd, text, len)) == -1) {
+			if (errno == EINTR)
+				continue;
+			return false;
+		}
+		text += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* 0 or errno. */
+static int
+write_file(const char *path, const char *text)
+{
+	char *tmp = xasprintf("%s.tmp", path);
+	char *old = xasprintf("%s.old", path);
+	int fd, saved = 0;
+
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+	if (fd == -1 || !write_all(fd, text, strlen(text)) ||
+	    fsync(fd) == -1)
+		saved = errno;
+	if (fd != -1 && close(fd) == -1 && saved == 0)
+		saved = errno;
+	if (saved == 0) {
+		/* The old one keeps a name, where links can be made. */
+		unlink(old);
+		if (link(path, old) == -1 && errno != ENOENT)
+			log_debug("state file: no %s: %s", old,
+			    strerror(errno));
+		if (rename(tmp, path) == -1 || !sync_directory(path))
+			saved = errno;
+	} else {
+		unlink(tmp);
+	}
+	free(tmp);
+	free(old);
+	return saved;
+}
+
+static void
+note_result(struct statefile *f, int error)
+{
+	bool had = f->error[0] != '\0';
+
+	if (error == 0) {
+		if (had)
+			log_info("state file %s: written again", f->path);
+		f->error[0] = '\0';
+		return;
+	}
+	errno = error;
+	if (!had)
+		log_warn("state file %s cannot be written, so a restart would "
+		    "forget the present state; trying again every %d s",
+		    f->path, RETRY_S);
+	snprintf(f->error, sizeof(f->error), "%s", strerror(error));
+}
+
+static void
+wait_retry(struct statefile *f)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += RETRY_S;
+	pthread_cond_timedwait(&f->work, &f->mutex, &until);
+}
+
+static void *
+writer(void *arg)
+{
+	struct statefile *f = arg;
+	char *text;
+	int error;
+
+	pthread_mutex_lock(&f->mutex);
+	for (;;) {
+		while (f->pending == NULL && !f->closing)
+			pthread_cond_wait(&f->work, &f->mutex);
+		if (f->pending == NULL)
+			break;
+		text = f->pending;
+		f->pending = NULL;
+		f->writing = true;
+		pthread_mutex_unlock(&f->mutex);
+		error = write_file(f->path, text);
+		pthread_mutex_lock(&f->mutex);
+		note_result(f, error);
+		if (error != 0 && f->pending == NULL && !f->closing) {
+			f->pending = text;
+			text = NULL;
+			wait_retry(f);
+		}
+		free(text);
+		f->writing = false;
+		pthread_cond_broadcast(&f->idle);
+	}
+	pthread_mutex_unlock(&f->mutex);
+	return NULL;
+}
+
+void
+statefile_save(struct statefile *f, const struct board *b, int64_t now_ms)
+{
+	char *text;
+
+	(void)now_ms;
+	if (f == NULL)
+		return;
+	text = board_json(b);
+	if (f->saved != NULL && strcmp(text, f->saved) == 0) {
+		free(text);
+		return;
+	}
+	free(f->saved);
+	f->saved = xstrdup(text);
+	pthread_mutex_lock(&f->mutex);
+	free(f->pending);
+	f->pending = text;
+	pthread_cond_signal(&f->work);
+	pthread_mutex_unlock(&f->mutex);
+}
+
+/* --- life -------------------------------------------------------------- */
+
+static int
+take_lock(const char *path, const char **why)
+{
+	char *name = xasprintf("%s.lock", path);
+	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+
+	*why = NULL;
+	if (fd == -1) {
+		log_warn("%s: cannot be created, so a second daemon would "
+		    "not be noticed", name);
+	} else if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		*why = "another mailbraked uses this state file: stop it "
+		    "first, or give this one a state_file of its own";
+		close(fd);
+		fd = -1;
+	}
+	free(name);
+	return fd;
+}
+
+struct statefile *
+statefile_open(const char *path, const char **why)
+{
+	struct statefile *f;
+	int fd = take_lock(path, why);
+
+	if (*why != NULL)
+		return NULL;
+	f = xcalloc(1, sizeof(*f));
+	f->path = xstrdup(path);
+	f->lock_fd = fd;
+	if (pthread_mutex_init(&f->mutex, NULL) != 0 ||
+	    pthread_cond_init(&f->work, NULL) != 0 ||
+	    pthread_cond_init(&f->idle, NULL) != 0 ||
+	    pthread_create(&f->thread, NULL, writer, f) != 0)
+		fatalx("state file: cannot start the writer");
+	return f;
+}
+
+void
+statefile_close(struct statefile *f, int wait_ms)
+{
+	struct timespec until;
+	bool done = true;
+
+	if (f == NULL)
+		return;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += wait_ms / 1000;
+	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&f->mutex);
+	f->closing = true;
+	pthread_cond_signal(&f->work);
+	while ((f->pending != NULL || f->writing) && done)
+		done = pthread_cond_timedwait(&f->idle, &f->mutex, &until)
+		    == 0;
+	pthread_mutex_unlock(&f->mutex);
+	if (!done) {
+		/* The disk hangs; the process ends without it. */
+		log_warnx("state file %s: the last change could not be "
+		    "written in time", f->path);
+		return;
+	}
+	pthread_join(f->thread, NULL);
+	pthread_mutex_destroy(&f->mutex);
+	pthread_cond_destroy(&f->work);
+	pthread_cond_destroy(&f->idle);
+	if (f->lock_fd != -1)
+		close(f->lock_fd);
+	free(f->pending);
+	free(f->saved);
+	free(f->path);
+	free(f);
+}
+
+const char *
+statefile_error(struct statefile *f, char *buf, size_t size)
+{
+	pthread_mutex_lock(&f->mutex);
+	text_copy(buf, size, f->error);
+	pthread_mutex_unlock(&f->mutex);
+	return buf;
+}

@@ -1,0 +1,44 @@
+/*
+ * statefile.h - what must survive a restart, in one file
+ *
+ * Listings, states and overrides as JSON.  Written to a new file, synced,
+ * renamed over the old one, and the directory synced: whatever happens,
+ * there is a whole file, and the one before it as FILE.old.  A thread of
+ * its own writes, because a disk may hang; the caller hands over text and goes on.  A write that fails is
+ * tried again until it works; memory is the truth meanwhile.
+ */
+#ifndef MAILBRAKE_STORE_STATEFILE_H
+#define MAILBRAKE_STORE_STATEFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/board.h"
+
+struct statefile;			/* opaque */
+
+/*
+ * Restores the board from path, or from path.old when that is damaged;
+ * says in the log what it did.  A damaged file is kept as path.bad.  False only if there is something
+ * that could not be used.
+ */
+bool		 statefile_load(const char *path, struct board *,
+		    int64_t now_ms);
+
+/* Takes the lock of path ("path.lock") so that no second daemon writes the
+ * same file: NULL with *why set if it is taken.  Starts the thread; signals
+ * must be blocked.  A file that cannot be written is only said. */
+struct statefile *statefile_open(const char *path, const char **why);
+
+/* Hands over the present state.  Cheap if nothing that is kept changed. */
+void		 statefile_save(struct statefile *, const struct board *,
+		    int64_t now_ms);
+
+/* Writes what is pending, waits for it at most wait_ms, ends the thread. */
+void		 statefile_close(struct statefile *, int wait_ms);
+
+/* Why the last write failed, written into buf; "" if it did not. */
+const char	*statefile_error(struct statefile *, char *buf, size_t size);
+
+#endif
