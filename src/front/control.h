@@ -1,0 +1,87 @@
+/*
+ * control.h - the socket that `mailbrake` talks to
+ *
+ * One JSON object a line asks, one or more lines answer:
+ *
+ *	{"command": "status"}
+ *	{"command": "lists"}
+ *	{"command": "reload"}
+ *	{"command": "override", "word": "stop"|"send"|"auto", "target": "mx1",
+ *	    "for_ms": 7200000, "reason": "...", "as": "alice"}
+ *	{"command": "explain", "sender": "...", "recipient": "...",
+ *	    "account": "...", "transport": "...", "must_take": false}
+ *	{"command": "events", "last": 50, "follow": true}
+ *
+ *	{"ok": true, "more": false, "data": ...}
+ *	{"ok": false, "error": "..."}
+ *
+ * "more" says that another line follows.  A request that is no such object
+ * is answered with an error and the connection closed; one that is
+ * understood and refused leaves it open.  The next request of a connection
+ * is read when the answer to the last one is on its way, so that a client
+ * costs one answer of memory at most.
+ *
+ * Everything runs on the event-loop thread and nothing here waits.  Who may
+ * connect may do everything; the socket is for its owner and its group
+ * (0660), and which group that is comes from the directory or from whoever
+ * started the daemon.  SIGPIPE must be ignored.
+ */
+#ifndef MAILBRAKE_FRONT_CONTROL_H
+#define MAILBRAKE_FRONT_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "base/endpoint.h"
+#include "core/board.h"
+#include "front/front.h"
+
+/* Where state is kept.  NULL where there is nothing to say.  Strings are
+ * borrowed until the loop goes on. */
+struct control_store {
+	const char	*redis;	/* "off", "connected", "connecting", "down" */
+	const char	*why;		/* for people */
+	const char	*way;		/* "tracking", "polling" */
+	const char	*state_file;
+	const char	*state_file_error;
+};
+
+/* What only the owner of the daemon's parts knows.  All are needed; none
+ * may call back into this module but control_event(). */
+struct control_ops {
+	const char	*version, *host, *config_file;
+	int64_t		 started_ms;		/* wall */
+
+	/* An operator's word with a target that board_target() made; sets
+	 * it on the board, publishes, and tells Redis.  WORD_NONE removes.
+	 * False if it was refused; *why says so. */
+	bool		(*override)(void *ctx, const struct override *,
+			    const char **why);
+	/* Reads the configuration again.  False if the old one goes on:
+	 * then *errors are lines for people, freed by the caller. */
+	bool		(*reload)(void *ctx, char **errors);
+	/* Wall clock, 0 if not known; egress -1: of any. */
+	int64_t		(*next_check)(void *ctx, int egress);
+	void		(*store)(void *ctx, struct control_store *out);
+	/* Where a front end listens, as in the configuration; NULL if it
+	 * is not offered. */
+	const char	*(*front_where)(void *ctx, enum front_kind);
+};
+
+struct control;				/* opaque */
+
+/* Copies ops; what they point to and the board outlive it.  NULL and a
+ * line logged if the socket cannot be opened. */
+struct control	*control_start(struct event_base *, struct board *,
+		    const struct endpoint *, const struct control_ops *,
+		    void *ctx);
+/* Closes all connections and removes the socket file.  NULL is allowed. */
+void		 control_stop(struct control *);
+
+/* Keeps the event among the last 1000 and shows it to those who follow.
+ * Strings need not be clean. */
+void		 control_event(struct control *, const struct event *);
+
+#endif

@@ -1,0 +1,594 @@
+/*
+ * report.c - what the daemon knows, as JSON
+ *
+ * Facts only: how they are laid out and what to advise is the tool's
+ * business.  The exception is explain, whose sentences are written where the
+ * decision is made, so that they cannot tell another story.
+ */
+#include "front/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define SENTENCE_MAX	1024
+#define CODE_TEXT_MAX	16
+
+/* Names and notes come from files that may hold any bytes; jansson takes
+ * UTF-8 only and a terminal had better get ASCII. */
+static json_t *
+new_text(const char *s)
+{
+	char clean[SENTENCE_MAX];
+
+	if (s == NULL)
+		return json_null();
+	return json_string(text_clean(clean, sizeof(clean), s, strlen(s)));
+}
+
+static json_t *
+new_time(int64_t wall_ms)
+{
+	char buf[CLOCK_TEXT_MAX];
+
+	return wall_ms == 0 ? json_null() :
+	    json_string(clock_iso(wall_ms, buf));
+}
+
+static void
+put(json_t *object, const char *key, json_t *value)
+{
+	json_object_set_new(object, key, value);
+}
+
+static void
+put_text(json_t *object, const char *key, const char *s)
+{
+	put(object, key, new_text(s));
+}
+
+/* "" and NULL are both nothing. */
+static void
+put_filled(json_t *object, const char *key, const char *s)
+{
+	put(object, key, new_text(s != NULL && *s != '\0' ? s : NULL));
+}
+
+static void
+put_time(json_t *object, const char *key, int64_t wall_ms)
+{
+	put(object, key, new_time(wall_ms));
+}
+
+static void
+put_int(json_t *object, const char *key, int64_t n)
+{
+	put(object, key, json_integer(n));
+}
+
+/* An address of a web page with "{subject}" in it filled in. */
+static void
+put_link(json_t *object, const char *key, const char *link,
+    const char *subject)
+{
+	static const char mark[] = "{subject}";
+	const char *at = link != NULL ? strstr(link, mark) : NULL;
+	char *filled;
+
+	if (at == NULL) {
+		put_filled(object, key, link);
+		return;
+	}
+	filled = xasprintf("%.*s%s%s", (int)(at - link), link, subject,
+	    at + sizeof(mark) - 1);
+	put_text(object, key, filled);
+	free(filled);
+}
+
+static const char *
+code_text(uint32_t code, char buf[CODE_TEXT_MAX])
+{
+	snprintf(buf, CODE_TEXT_MAX, "%u.%u.%u.%u", code >> 24,
+	    code >> 16 & 255, code >> 8 & 255, code & 255);
+	return buf;
+}
+
+static const struct list *
+listing_list(const struct board *board, const struct listing *l)
+{
+	return &board_policy(board)->lists[l->list];
+}
+
+static json_t *
+new_listing(const struct board *board, const struct listing *l)
+{
+	const struct subject *subject = board_subject(board, l->subject);
+	const struct list *list = listing_list(board, l);
+	char buf[ADDR_TEXT_MAX], code[CODE_TEXT_MAX];
+	const char *name = subject_text(subject, buf);
+	json_t *o = json_object();
+
+	put_text(o, subject->kind == SUBJECT_DOMAIN ? "domain" : "address",
+	    name);
+	put_text(o, "zone", list->zone);
+	put_filled(o, "code", l->seen.code == 0 ? NULL :
+	    code_text(l->seen.code, code));
+	put_filled(o, "name", l->seen.name);
+	put_text(o, "kind", answer_name(l->seen.kind));
+	put_filled(o, "text", l->text);
+	put_int(o, "weight", l->seen.weight);
+	put(o, "confirmed", json_boolean(l->confirmed));
+	put_time(o, "since", l->confirmed ? l->since_ms : l->first_ms);
+	put_time(o, "seen", l->seen_ms);
+	put_link(o, "lookup", list->lookup, name);
+	put_link(o, "delist", list->delist, name);
+	return o;
+}
+
+static bool
+egress_has(const struct egress *e, const struct subject *subject)
+{
+	size_t i;
+
+	if (subject->kind == SUBJECT_DOMAIN)
+		return false;
+	for (i = 0; i < e->addr_count; i++) {
+		if (addr_cmp(&e->addrs[i], &subject->addr) == 0)
+			return true;
+	}
+	return false;
+}
+
+static json_t *
+new_egress_listings(const struct board *board, const struct egress *e)
+{
+	json_t *array = json_array();
+	const struct listing *l;
+	size_t i;
+
+	for (i = 0; i < board_listing_count(board); i++) {
+		l = board_listing(board, i);
+		if (egress_has(e, board_subject(board, l->subject)))
+			json_array_append_new(array, new_listing(board, l));
+	}
+	return array;
+}
+
+static json_t *
+new_override(const struct override *o)
+{
+	json_t *object = json_object();
+
+	put_text(object, "target", o->target);
+	put_text(object, "word", word_name(o->word));
+	put_time(object, "until", o->until_ms);
+	put_filled(object, "reason", o->reason);
+	put_filled(object, "source", o->source);
+	return object;
+}
+
+static json_t *
+new_egress(const struct board *board, size_t i, int64_t next_ms,
+    int64_t now_ms)
+{
+	const struct policy *policy = board_policy(board);
+	const struct egress *e = &policy->egress[i];
+	const struct standing *st = board_standing(board, i);
+	const struct override *by = NULL;
+	enum state state = board_effective(board, i, now_ms, &by);
+	json_t *o = json_object(), *addresses = json_array();
+	char text[ADDR_TEXT_MAX];
+	size_t a;
+
+	for (a = 0; a < e->addr_count; a++)
+		json_array_append_new(addresses,
+		    json_string(addr_text(&e->addrs[a], text)));
+	put_text(o, "name", e->name);
+	put_text(o, "pool", policy->pools[e->pool].name);
+	put(o, "addresses", addresses);
+	put(o, "watched", json_boolean(e->watched));
+	put_text(o, "state", state_name(state));
+	put_text(o, "evidence_state", state_name(st->state));
+	put_int(o, "score", st->score);
+	/* Nobody notes when an override began, and the evidence's own time
+	 * would be a wrong answer to "stopped since when?". */
+	put_time(o, "since", state == st->state ? st->since_ms : 0);
+	put_time(o, "until", by != NULL ? by->until_ms : st->until_ms);
+	put_time(o, "clean_since", st->clean_since_ms);
+	put_int(o, "relapses", st->relapses);
+	put_time(o, "checked", board_checked_ms(board, i));
+	put_time(o, "next_check", next_ms);
+	put(o, "blind", json_boolean(board_blind(board, i)));
+	put(o, "override", by != NULL ? new_override(by) : json_null());
+	put(o, "listings", new_egress_listings(board, e));
+	return o;
+}
+
+/* Sender domains that are on a list. */
+static json_t *
+new_domains(const struct board *board)
+{
+	json_t *array = json_array();
+	const struct listing *l;
+	size_t i;
+
+	for (i = 0; i < board_listing_count(board); i++) {
+		l = board_listing(board, i);
+		if (board_subject(board, l->subject)->kind == SUBJECT_DOMAIN)
+			json_array_append_new(array, new_listing(board, l));
+	}
+	return array;
+}
+
+static json_t *
+new_list_health(const struct board *board, size_t i)
+{
+	const char *reason = NULL;
+	int64_t checked_ms = 0;
+	enum health health = board_list_health(board, i, &reason,
+	    &checked_ms);
+	const struct list *list = &board_policy(board)->lists[i];
+	json_t *o = json_object();
+
+	put_text(o, "zone", list->zone);
+	put_text(o, "health", health_name(health));
+	put_filled(o, "reason", reason);
+	put_int(o, "weight", list->weight);
+	put_time(o, "checked", checked_ms);
+	return o;
+}
+
+static json_t *
+new_front(const struct control_ops *ops, void *ctx, enum front_kind kind)
+{
+	struct front_stats *st = &front_stats[kind];
+	json_t *o = json_object();
+
+	put_text(o, "name", front_name(kind));
+	put_filled(o, "where", ops->front_where(ctx, kind));
+	put_int(o, "requests", (int64_t)atomic_load(&st->requests));
+	put_int(o, "passed", (int64_t)atomic_load(&st->by_action[ACT_PASS]));
+	put_int(o, "tempfailed",
+	    (int64_t)atomic_load(&st->by_action[ACT_TEMPFAIL]));
+	put_int(o, "held", (int64_t)atomic_load(&st->by_action[ACT_HOLD]));
+	put_int(o, "would_tempfail",
+	    (int64_t)atomic_load(&st->would[ACT_TEMPFAIL]));
+	put_int(o, "would_hold", (int64_t)atomic_load(&st->would[ACT_HOLD]));
+	put_int(o, "malformed", (int64_t)atomic_load(&st->malformed));
+	put_int(o, "connections", (int64_t)atomic_load(&st->connections));
+	put_time(o, "last", atomic_load(&st->last_ms));
+	return o;
+}
+
+static json_t *
+new_store(const struct control_ops *ops, void *ctx)
+{
+	struct control_store store = { .redis = "off" };
+	json_t *o = json_object();
+
+	ops->store(ctx, &store);
+	put_text(o, "redis", store.redis);
+	put_filled(o, "why", store.why);
+	put_filled(o, "way", store.way);
+	put_filled(o, "state_file", store.state_file);
+	put_filled(o, "state_file_error", store.state_file_error);
+	return o;
+}
+
+json_t *
+report_status(const struct board *board, const struct control_ops *ops,
+    void *ctx, int64_t now_ms)
+{
+	const struct policy *policy = board_policy(board);
+	json_t *o = json_object(), *egress = json_array();
+	json_t *lists = json_array(), *overrides = json_array();
+	json_t *fronts = json_array();
+	size_t i;
+
+	for (i = 0; i < policy->egress_count; i++)
+		json_array_append_new(egress, new_egress(board, i,
+		    ops->next_check(ctx, (int)i), now_ms));
+	for (i = 0; i < policy->list_count; i++)
+		json_array_append_new(lists, new_list_health(board, i));
+	for (i = 0; i < board_override_count(board); i++)
+		json_array_append_new(overrides,
+		    new_override(board_get_override(board, i)));
+	for (i = 0; i < FRONT_KINDS; i++)
+		json_array_append_new(fronts,
+		    new_front(ops, ctx, (enum front_kind)i));
+
+	put_text(o, "mode", policy->mode == MODE_OBSERVE ? "observe" :
+	    "enforce");
+	put_text(o, "version", ops->version);
+	put_text(o, "host", ops->host);
+	put_text(o, "config_file", ops->config_file);
+	put_time(o, "started", ops->started_ms);
+	put_time(o, "now", now_ms);
+	put_time(o, "next_check", ops->next_check(ctx, -1));
+	put_int(o, "stop_score", policy->stop_score);
+	put(o, "egress", egress);
+	put(o, "domains", new_domains(board));
+	put(o, "lists", lists);
+	put(o, "overrides", overrides);
+	put(o, "store", new_store(ops, ctx));
+	put(o, "fronts", fronts);
+	return o;
+}
+
+json_t *
+report_lists(const struct board *board)
+{
+	const struct policy *policy = board_policy(board);
+	json_t *array = json_array(), *o, *kinds;
+	const struct list *list;
+	size_t i, kind;
+
+	for (i = 0; i < policy->list_count; i++) {
+		list = &policy->lists[i];
+		kinds = json_array();
+		for (kind = 0; kind < SUBJECT_KINDS; kind++) {
+			if (list->kinds[kind])
+				json_array_append_new(kinds,
+				    new_text(subject_kind_name(
+				    (enum subject_kind)kind)));
+		}
+		o = new_list_health(board, i);
+		put_filled(o, "operator", list->operator);
+		put(o, "kinds", kinds);
+		put(o, "verified", json_boolean(list->verified));
+		put_filled(o, "influence", list->influence);
+		put_filled(o, "lookup", list->lookup);
+		put_filled(o, "delist", list->delist);
+		put_filled(o, "note", list->note);
+		json_array_append_new(array, o);
+	}
+	return array;
+}
+
+json_t *
+report_event(const struct event *ev)
+{
+	json_t *o = json_object();
+
+	put_time(o, "at", ev->at_ms);
+	put_text(o, "kind", event_kind_name(ev->kind));
+	put_filled(o, "egress", ev->egress);
+	put_filled(o, "subject", ev->subject);
+	put_filled(o, "zone", ev->zone);
+	put_filled(o, "from", ev->from);
+	put_filled(o, "to", ev->to);
+	put_text(o, "text", ev->text);
+	return o;
+}
+
+/* --- explain ----------------------------------------------------------- */
+
+static void	 say(json_t *, const char *, ...)
+		    __attribute__((__format__(__printf__, 2, 3)));
+
+static void
+say(json_t *reasons, const char *fmt, ...)
+{
+	char sentence[SENTENCE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
+	va_end(ap);
+	json_array_append_new(reasons, new_text(sentence));
+}
+
+static void
+say_override(json_t *reasons, const struct override *o, const char *note)
+{
+	char until[CLOCK_TEXT_MAX];
+
+	say(reasons, "an operator said \"%s\" for %s%s%s%s%s%s: %s",
+	    word_name(o->word), o->target,
+	    o->until_ms != 0 ? " until " : ", without an end",
+	    o->until_ms != 0 ? clock_text(o->until_ms, until) : "",
+	    o->reason[0] != '\0' ? " (" : "", o->reason,
+	    o->reason[0] != '\0' ? ")" : "", note);
+}
+
+static void
+say_why(json_t *reasons, const struct view *view, const struct verdict *v,
+    int64_t now_ms)
+{
+	const struct policy *policy = view->policy;
+	const struct egress_view *e = NULL;
+	const char *name = "";
+	char since[CLOCK_TEXT_MAX] = "";
+
+	if (v->egress >= 0) {
+		e = &view->egress[v->egress];
+		name = policy->egress[v->egress].name;
+		clock_text(e->since_ms, since);
+	}
+	switch (v->why) {
+	case WHY_CLEAN:
+		say(reasons, "nothing that counts is known against %s: score "
+		    "%d, and %d would stop it", name,
+		    e != NULL ? e->score : 0, policy->stop_score);
+		break;
+	case WHY_LOCAL:
+		say(reasons, "it does not leave this host: its domain or its "
+		    "transport is a local one (local_domains, "
+		    "local_transports)");
+		break;
+	case WHY_OPERATOR_STOP:
+	case WHY_OPERATOR_SEND:
+		if (v->override != NULL)
+			say_override(reasons, v->override,
+			    v->why == WHY_OPERATOR_STOP ?
+			    "a stop comes before everything else" :
+			    "this comes before all evidence");
+		break;
+	case WHY_LISTED:
+		say(reasons, "%s is stopped since %s: score %d, and %d "
+		    "stops it", name, since, e != NULL ? e->score : 0,
+		    policy->stop_score);
+		break;
+	case WHY_PROBATION_PASS:
+	case WHY_PROBATION_WAIT:
+		say(reasons, "%s is in probation since %s: %d %% of the mail "
+		    "may go already, and this message is %s", name, since,
+		    v->egress >= 0 ? (int)(100 * decide_share(view,
+		    (size_t)v->egress, now_ms)) : 0,
+		    v->why == WHY_PROBATION_PASS ? "within that share" :
+		    "not, so far");
+		break;
+	case WHY_NO_EGRESS:
+		say(reasons, "no egress is known for the way it takes, so "
+		    "nothing can be known against it");
+		break;
+	case WHY_KINDS:
+		break;
+	}
+}
+
+static const char *
+count_text(const struct listing *l, char buf[32])
+{
+	if (!l->confirmed)
+		return "not confirmed, so it does not count";
+	if (l->seen.weight == 0)
+		return "it weighs nothing";
+	snprintf(buf, 32, "it weighs %d", l->seen.weight);
+	return buf;
+}
+
+static void
+say_listings(json_t *reasons, const struct board *board, size_t egress)
+{
+	const struct egress *e = &board_policy(board)->egress[egress];
+	const struct subject *subject;
+	const struct listing *l;
+	char name[ADDR_TEXT_MAX], code[CODE_TEXT_MAX], since[CLOCK_TEXT_MAX];
+	char weight[32];
+	size_t i;
+
+	for (i = 0; i < board_listing_count(board); i++) {
+		l = board_listing(board, i);
+		subject = board_subject(board, l->subject);
+		if (!egress_has(e, subject))
+			continue;
+		say(reasons, "%s is on %s (%s%s%s, \"%s\") since %s: %s",
+		    subject_text(subject, name), listing_list(board, l)->zone,
+		    l->seen.name, l->seen.name[0] != '\0' ? " " : "",
+		    code_text(l->seen.code, code), answer_name(l->seen.kind),
+		    clock_text(l->confirmed ? l->since_ms : l->first_ms,
+		    since), count_text(l, weight));
+	}
+}
+
+static void
+say_reply(json_t *o, const struct view *view, const struct verdict *v)
+{
+	char text[VERDICT_TEXT_MAX], reply[VERDICT_TEXT_MAX + 16];
+
+	if (v->would == ACT_PASS) {
+		put(o, "reply", json_null());
+		return;
+	}
+	verdict_text(view, v, text);
+	snprintf(reply, sizeof(reply), "%s%s",
+	    v->would == ACT_TEMPFAIL ? "451 4.7.1 " : "", text);
+	put_text(o, "reply", reply);
+}
+
+json_t *
+report_explain(struct board *board, const struct envelope *env,
+    int64_t now_ms)
+{
+	const struct view *view = board_view_get(board);
+	const struct policy *policy = view->policy;
+	struct verdict v = decide(view, env, now_ms);
+	json_t *o = json_object(), *reasons = json_array();
+	const struct egress *e = v.egress >= 0 ? &policy->egress[v.egress] :
+	    NULL;
+
+	if (e != NULL)
+		say(reasons, "it leaves through %s, of pool %s", e->name,
+		    policy->pools[e->pool].name);
+	say_why(reasons, view, &v, now_ms);
+	/* The view was published from this board on this thread, and only
+	 * a reload comes between: then the indexes are another policy's. */
+	if (e != NULL && policy == board_policy(board)) {
+		say_listings(reasons, board, (size_t)v.egress);
+		if (board_blind(board, (size_t)v.egress))
+			say(reasons, "a list that should see %s cannot be "
+			    "asked now: what was known before stands",
+			    e->name);
+	}
+	if (env->must_take && v.would != ACT_PASS)
+		say(reasons, "it comes from sendmail(1), which cannot be "
+		    "told \"later\"");
+	if (v.act != v.would)
+		say(reasons, "mode is \"observe\": it passes, where "
+		    "\"enforce\" would %s it", action_name(v.would));
+
+	put_text(o, "verdict", action_name(v.act));
+	put_text(o, "would", action_name(v.would));
+	put_text(o, "why", why_name(v.why));
+	put_text(o, "egress", e != NULL ? e->name : NULL);
+	put_text(o, "state", e == NULL ? NULL :
+	    state_name(view->egress[v.egress].state));
+	put(o, "override", v.override != NULL ? new_override(v.override) :
+	    json_null());
+	put_time(o, "until", v.until_ms);
+	say_reply(o, view, &v);
+	put(o, "reasons", reasons);
+	view_put(view);
+	return o;
+}
+
+/* --- override ---------------------------------------------------------- */
+
+static bool
+target_is(const char *target, const struct egress *e)
+{
+	struct addr addr;
+	size_t i;
+
+	if (text_same(target, "all") || text_same(target, e->name))
+		return true;
+	if (!addr_parse(target, &addr))
+		return false;
+	for (i = 0; i < e->addr_count; i++) {
+		if (addr_cmp(&addr, &e->addrs[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+json_t *
+report_override(const struct board *board, const struct override *word,
+    int64_t now_ms)
+{
+	const struct policy *policy = board_policy(board);
+	json_t *o = new_override(word), *array = json_array(), *egress;
+	const struct override *by;
+	enum state state;
+	size_t i;
+
+	for (i = 0; i < policy->egress_count; i++) {
+		if (!target_is(word->target, &policy->egress[i]))
+			continue;
+		by = NULL;
+		state = board_effective(board, i, now_ms, &by);
+		egress = json_object();
+		put_text(egress, "name", policy->egress[i].name);
+		put_text(egress, "state", state_name(state));
+		put(egress, "override", by != NULL ? new_override(by) :
+		    json_null());
+		json_array_append_new(array, egress);
+	}
+	put(o, "egress", array);
+	return o;
+}
