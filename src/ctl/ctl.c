@@ -1,0 +1,29 @@
+/*
+ * ctl.c - what the commands of `mailbrake` share
+ */
+#include "ctl/ctl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void
+complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	/* What was printed before belongs before it. */
+	fflush(stdout);
+	fputs("mailbrake: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+void
+print_json(const json_t *value)
+{
+	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII |
+	    JSON_ENCODE_ANY);
+	putchar('\n');
+}

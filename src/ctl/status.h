@@ -1,0 +1,23 @@
+/*
+ * status.h - the status of the daemon for people
+ *
+ * Apart from the command so that a test can look at a page without a daemon.
+ */
+#ifndef MAILBRAKE_CTL_STATUS_H
+#define MAILBRAKE_CTL_STATUS_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "ctl/layout.h"
+
+/* The object that "status" answers, see mailbrake(1).  all: also every
+ * egress of a large fleet that is simply sending. */
+void	status_print(const struct screen *, const json_t *status, bool all);
+
+/* The array that "lists" answers.  now_ms is wall clock. */
+void	lists_print(const struct screen *, const json_t *lists,
+	    int64_t now_ms);
+
+#endif
