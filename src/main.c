@@ -1,0 +1,712 @@
+/*
+ * main.c - mailbraked: start-up, reload, stop, and how the parts meet
+ *
+ * The main thread runs the event loop that owns all facts.  After each
+ * change there is one order: states move, the view is published (from then
+ * on mail is stopped), and only then log, Redis and disk are told.
+ */
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/thread.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "conf/config.h"
+#include "conf/config_schema.h"
+#include "core/board.h"
+#include "front/control.h"
+#include "front/milter.h"
+#include "front/policy.h"
+#include "store/redis.h"
+#include "store/statefile.h"
+#include "watch/checker.h"
+#include "watch/hostroute.h"
+
+#define REDIS_GOODBYE_MS	500
+#define STATE_GOODBYE_MS	2000
+
+struct daemon {
+	struct event_base	*base;
+	struct config		*conf;
+	struct board		*board;
+	struct checker		*checker;
+	struct redis		*redis;
+	struct statefile	*state;
+	struct control		*control;
+	struct policy_server	*policy;
+	struct event		*tick;		/* the board's next moment */
+	struct event		*signals[3];
+	char			 host[256];
+	int64_t			 started_ms;
+	bool			 milter_runs;
+	char			 state_error[200];
+	char			 where[FRONT_KINDS][ENDPOINT_TEXT_MAX];
+};
+
+/* --- facts have changed ------------------------------------------------ */
+
+static void
+arm_tick(struct daemon *d, int64_t next_ms, int64_t now_ms)
+{
+	struct timeval tv;
+	int64_t wait = next_ms - now_ms;
+
+	if (next_ms == 0) {
+		event_del(d->tick);
+		return;
+	}
+	/* Not in one leap: the wall clock may be set meanwhile. */
+	wait = wait < 1 ? 1 : wait > 60000 ? 60000 : wait;
+	tv = (struct timeval){ wait / 1000, (wait % 1000) * 1000 };
+	event_add(d->tick, &tv);
+}
+
+static void
+tell(struct daemon *d, const struct event *e)
+{
+	if (e->kind == EVENT_HEALTH || e->kind == EVENT_UNCONFIRMED)
+		log_warnx("%s", e->text);
+	else
+		log_info("%s", e->text);
+	if (d->control != NULL)
+		control_event(d->control, e);
+	if (d->redis != NULL)
+		redis_put_event(d->redis, e);
+}
+
+static void
+settle(struct daemon *d)
+{
+	int64_t now = clock_wall_ms(), next;
+	struct event e;
+
+	next = board_tick(d->board, now);
+	board_publish(d->board);
+	while (board_next_event(d->board, &e))
+		tell(d, &e);
+	if (d->redis != NULL)
+		redis_put_board(d->redis, d->board, now);
+	statefile_save(d->state, d->board, now);
+	arm_tick(d, next, now);
+}
+
+static void
+settle_cb(void *ctx)
+{
+	settle(ctx);
+}
+
+static void
+tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	settle(arg);
+}
+
+/* --- Redis ------------------------------------------------------------- */
+
+static void
+redis_override_cb(void *ctx, const struct override *o)
+{
+	struct daemon *d = ctx;
+	const char *why;
+
+	if (!board_override(d->board, o, clock_wall_ms(), &why))
+		board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: "
+		    "override:%s changes nothing: the target %s", o->target,
+		    why);
+	settle(d);
+}
+
+static void
+redis_bad_cb(void *ctx, const char *target, const char *value)
+{
+	struct daemon *d = ctx;
+
+	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: "
+	    "override:%s is not understood and changes nothing: \"%s\"; write "
+	    "\"stop\" or \"send\", then a reason if you like", target, value);
+	settle(d);
+}
+
+static void
+redis_status_cb(void *ctx, enum redis_status status, const char *why)
+{
+	struct daemon *d = ctx;
+
+	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: %s%s%s",
+	    status == REDIS_CONNECTED ? "connected" : "not connected, "
+	    "overrides and states go on as they are known here",
+	    why[0] != '\0' ? ": " : "", why);
+	settle(d);
+}
+
+static const struct redis_callbacks redis_calls = {
+	.override = redis_override_cb,
+	.bad_override = redis_bad_cb,
+	.status = redis_status_cb,
+};
+
+static void
+start_redis(struct daemon *d)
+{
+	const struct config *c = d->conf;
+	struct redis_conf rc = { .server = c->redis_server,
+	    .prefix = c->redis_prefix, .username = c->redis_username,
+	    .password = c->redis_password, .database = c->redis_database };
+	size_t i;
+
+	if (!c->has_redis)
+		return;
+	d->redis = redis_new(d->base, &rc, d->host, PACKAGE_VERSION,
+	    &redis_calls, d);
+	/* What was set here while Redis was off goes there; what came from
+	 * there may have been removed there since. */
+	for (i = 0; i < board_override_count(d->board); i++) {
+		const struct override *o = board_get_override(d->board, i);
+
+		if (strcmp(o->source, "redis") == 0)
+			redis_expect_override(d->redis, o);
+		else
+			redis_put_override(d->redis, o, clock_wall_ms());
+	}
+}
+
+/* --- the checker ------------------------------------------------------- */
+
+static void
+start_checker(struct daemon *d)
+{
+	const struct config *c = d->conf;
+	struct checker_conf cc = { .interval_ms = c->interval_ms,
+	    .confirm_delay_ms = c->confirm_delay_ms,
+	    .resolver = { .servers = c->resolvers,
+	    .server_count = c->resolver_count, .timeout_ms = c->timeout_ms,
+	    .tries = c->tries, .parallel = c->parallel } };
+	const char *why;
+
+	d->checker = checker_new(d->base, d->board, &cc, settle_cb, d, &why);
+	if (d->checker == NULL)
+		log_warnx("nothing is checked: %s", why);
+}
+
+/* --- configuration ----------------------------------------------------- */
+
+/* The whole configuration, or NULL with everything that is wrong in errs. */
+static struct config *
+load(const char *path, struct errors *errs)
+{
+	struct addr found[HOSTROUTE_MAX];
+	struct config *c = config_load(path, errs);
+
+	if (c != NULL && !c->egress_given)
+		config_set_host_egress(c, found, hostroute_addresses(found),
+		    errs);
+	return c;
+}
+
+static void
+log_errors(const struct errors *errs)
+{
+	size_t i;
+
+	for (i = 0; i < errs->count; i++)
+		log_warnx("%s", errs->lines[i]);
+}
+
+static bool
+same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+	char ta[ENDPOINT_TEXT_MAX], tb[ENDPOINT_TEXT_MAX];
+
+	return strcmp(endpoint_text(a, ta), endpoint_text(b, tb)) == 0;
+}
+
+static bool
+same_redis(const struct config *a, const struct config *b)
+{
+	return a->has_redis == b->has_redis && (!a->has_redis ||
+	    (same_endpoint(&a->redis_server, &b->redis_server) &&
+	    text_same(a->redis_username, b->redis_username) &&
+	    strcmp(a->redis_prefix, b->redis_prefix) == 0 &&
+	    ((a->redis_password == NULL) == (b->redis_password == NULL)) &&
+	    (a->redis_password == NULL ||
+	    strcmp(a->redis_password, b->redis_password) == 0) &&
+	    a->redis_database == b->redis_database));
+}
+
+static void
+warn_unchanged(const struct config *old, const struct config *new)
+{
+	if (!same_endpoint(&old->milter, &new->milter) ||
+	    !same_endpoint(&old->policy_service, &new->policy_service) ||
+	    !same_endpoint(&old->control, &new->control) ||
+	    !text_same(old->socket_group, new->socket_group))
+		log_warnx("listen has changed: that takes a restart");
+	if (strcmp(old->state_file, new->state_file) != 0)
+		log_warnx("state_file has changed: that takes a restart");
+}
+
+/* The old configuration stays until the new one is whole. */
+static bool
+reload(struct daemon *d, char **said)
+{
+	struct errors errs = { 0 };
+	struct config *new, *old = d->conf;
+	bool redis_changed;
+	size_t i;
+
+	process_notify("RELOADING=1");
+	new = load(old->file, &errs);
+	log_errors(&errs);
+	if (said != NULL) {
+		*said = xstrdup("");
+		for (i = 0; i < errs.count; i++) {
+			char *more = xasprintf("%s%s%s", *said,
+			    i > 0 ? "\n" : "", errs.lines[i]);
+
+			free(*said);
+			*said = more;
+		}
+	}
+	if (new == NULL) {
+		log_warnx("%s is not used, the old configuration goes on: "
+		    "%zu error%s, see above", old->file, errs.error_count,
+		    errs.error_count == 1 ? "" : "s");
+		errors_free(&errs);
+		process_notify("READY=1");
+		return false;
+	}
+	errors_free(&errs);
+	warn_unchanged(old, new);
+	redis_changed = !same_redis(old, new);
+	checker_free(d->checker);
+	d->checker = NULL;
+	d->conf = new;
+	board_set_policy(d->board, new->policy, clock_wall_ms());
+	if (redis_changed && d->redis != NULL) {
+		redis_free(d->redis, REDIS_GOODBYE_MS);
+		d->redis = NULL;
+	}
+	config_free(old);
+	if (redis_changed)
+		start_redis(d);
+	start_checker(d);
+	settle(d);
+	log_info("%s read again: %zu egress%s, %zu lists", new->file,
+	    new->policy->egress_count,
+	    new->policy->egress_count == 1 ? "" : "es",
+	    new->policy->list_count);
+	process_notify("READY=1");
+	return true;
+}
+
+/* --- what the control socket asks of us -------------------------------- */
+
+static bool
+op_override(void *ctx, const struct override *o, const char **why)
+{
+	struct daemon *d = ctx;
+
+	if (!board_override(d->board, o, clock_wall_ms(), why))
+		return false;
+	if (d->redis != NULL)
+		redis_put_override(d->redis, o, clock_wall_ms());
+	settle(d);
+	return true;
+}
+
+static bool
+op_reload(void *ctx, char **errors)
+{
+	struct daemon *d = ctx;
+	bool ok = reload(d, errors);
+
+	if (ok) {
+		free(*errors);
+		*errors = NULL;
+	}
+	return ok;
+}
+
+static int64_t
+op_next_check(void *ctx, int egress)
+{
+	struct daemon *d = ctx;
+
+	(void)egress;
+	return d->checker != NULL ? checker_next_ms(d->checker) : 0;
+}
+
+static void
+op_store(void *ctx, struct control_store *out)
+{
+	struct daemon *d = ctx;
+
+	*out = (struct control_store){ .redis = "off" };
+	if (d->redis != NULL) {
+		switch (redis_state(d->redis, &out->why, &out->way)) {
+		case REDIS_DOWN:
+			out->redis = "down";
+			break;
+		case REDIS_CONNECTING:
+			out->redis = "connecting";
+			break;
+		case REDIS_CONNECTED:
+			out->redis = "connected";
+			break;
+		}
+	}
+	if (d->state == NULL)
+		return;
+	out->state_file = d->conf->state_file;
+	statefile_error(d->state, d->state_error, sizeof(d->state_error));
+	if (d->state_error[0] != '\0')
+		out->state_file_error = d->state_error;
+}
+
+static const char *
+op_front_where(void *ctx, enum front_kind kind)
+{
+	struct daemon *d = ctx;
+
+	return d->where[kind][0] != '\0' ? d->where[kind] : NULL;
+}
+
+/* --- signals ----------------------------------------------------------- */
+
+static void
+stop_cb(evutil_socket_t sig, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)what;
+	log_info("stopping: %s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+	process_notify("STOPPING=1");
+	event_base_loopbreak(d->base);
+}
+
+static void
+reload_cb(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	log_info("SIGHUP: reading the configuration again");
+	reload(arg, NULL);
+}
+
+/* Only this thread takes them, and only from here on: those that were
+ * started before have them blocked, libmilter's too. */
+static void
+take_signals(struct daemon *d)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < 3; i++) {
+		d->signals[i] = evsignal_new(d->base, numbers[i],
+		    numbers[i] == SIGHUP ? reload_cb : stop_cb, d);
+		if (d->signals[i] == NULL ||
+		    event_add(d->signals[i], NULL) == -1)
+			fatalx("cannot set up signals");
+		sigaddset(&set, numbers[i]);
+	}
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void
+block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* --- start ------------------------------------------------------------- */
+
+static void
+libevent_log_cb(int severity, const char *text)
+{
+	if (severity >= EVENT_LOG_WARN)
+		log_warnx("libevent: %s", text);
+}
+
+static void
+start_fronts(struct daemon *d)
+{
+	static const struct control_ops ops = {
+		.version = PACKAGE_VERSION,
+		.override = op_override,
+		.reload = op_reload,
+		.next_check = op_next_check,
+		.store = op_store,
+		.front_where = op_front_where,
+	};
+	const struct config *c = d->conf;
+	struct control_ops mine = ops;
+
+	mine.host = d->host;
+	mine.started_ms = d->started_ms;
+	mine.config_file = c->file;
+	if (c->control.kind != ENDPOINT_NONE &&
+	    (d->control = control_start(d->base, d->board, &c->control,
+	    &mine, d)) == NULL)
+		fatalx("not started: the control socket cannot be opened");
+	if (c->policy_service.kind != ENDPOINT_NONE) {
+		d->policy = policy_server_start(d->board, &c->policy_service,
+		    c->socket_group);
+		if (d->policy == NULL)
+			fatalx("not started: the policy socket cannot be "
+			    "opened");
+		endpoint_text(&c->policy_service, d->where[FRONT_POLICY]);
+	}
+	if (c->milter.kind != ENDPOINT_NONE) {
+		if (!milter_start(d->board, &c->milter, c->socket_group))
+			fatalx("not started: the milter socket cannot be "
+			    "opened");
+		d->milter_runs = true;
+		endpoint_text(&c->milter, d->where[FRONT_MILTER]);
+	}
+}
+
+static void
+make_directories(const struct config *c)
+{
+	const struct endpoint *e[] = { &c->milter, &c->policy_service,
+	    &c->control };
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		if (e[i]->kind == ENDPOINT_UNIX && strncmp(e[i]->path,
+		    DEFAULT_RUN_DIR "/", strlen(DEFAULT_RUN_DIR "/")) == 0)
+			process_make_parent(e[i]->path, c->user, 0755);
+	}
+	if (c->state_file[0] != '\0')
+		process_make_parent(c->state_file, c->user, 0750);
+}
+
+static void
+start_store(struct daemon *d)
+{
+	const struct config *c = d->conf;
+	const char *why;
+
+	if (c->state_file[0] != '\0') {
+		if ((d->state = statefile_open(c->state_file, &why)) == NULL)
+			fatalx("not started: %s: %s", c->state_file, why);
+		statefile_load(c->state_file, d->board, clock_wall_ms());
+	}
+	start_redis(d);
+}
+
+static void
+say_hello(const struct daemon *d)
+{
+	const struct policy *p = d->conf->policy;
+	char text[ADDR_TEXT_MAX], line[400];
+	size_t i, j, len;
+
+	log_info("mailbraked %s: %s mode, %zu lists", PACKAGE_VERSION,
+	    p->mode == MODE_OBSERVE ? "observe" : "enforce", p->list_count);
+	for (i = 0; i < p->egress_count; i++) {
+		const struct egress *e = &p->egress[i];
+
+		line[0] = '\0';
+		for (j = 0, len = 0; j < e->addr_count &&
+		    len < sizeof(line) - ADDR_TEXT_MAX - 2; j++)
+			len += (size_t)snprintf(line + len,
+			    sizeof(line) - len, " %s",
+			    addr_text(&e->addrs[j], text));
+		log_info("egress %s:%s: %s", e->name, e->addr_count > 0 ?
+		    line : " no address to watch",
+		    state_name(board_standing(d->board, i)->state));
+	}
+}
+
+static void
+run(struct daemon *d)
+{
+	int64_t now = clock_wall_ms();
+
+	d->started_ms = now;
+	d->board = board_new(d->conf->policy, now);
+	start_store(d);
+	settle(d);
+	start_fronts(d);
+	start_checker(d);
+	take_signals(d);
+	say_hello(d);
+	process_ready();
+	event_base_dispatch(d->base);
+}
+
+static void
+finish(struct daemon *d)
+{
+	size_t i;
+
+	if (d->milter_runs)
+		milter_stop();
+	if (d->policy != NULL)
+		policy_server_stop(d->policy);
+	control_stop(d->control);
+	d->control = NULL;
+	checker_free(d->checker);
+	statefile_save(d->state, d->board, clock_wall_ms());
+	if (d->redis != NULL)
+		redis_free(d->redis, REDIS_GOODBYE_MS);
+	statefile_close(d->state, STATE_GOODBYE_MS);
+	for (i = 0; i < 3; i++)
+		event_free(d->signals[i]);
+	event_free(d->tick);
+	event_base_free(d->base);
+	/* libmilter's threads may still hold a view of the board. */
+	if (!d->milter_runs)
+		board_free(d->board);
+	config_free(d->conf);
+	log_info("stopped");
+}
+
+static void
+usage(FILE *out)
+{
+	fprintf(out,
+	    "usage: mailbraked [-ftv] [-c FILE]\n"
+	    "\n"
+	    "Stops outbound mail of an address that is on a blocklist.\n"
+	    "\n"
+	    "  -c FILE        configuration (default %s)\n"
+	    "  -f             stay in the foreground, log to standard error\n"
+	    "  -t             test the configuration and exit: 0 good, 1 not\n"
+	    "  -v             log debug lines too\n"
+	    "  -h, --help     this text\n"
+	    "  -V, --version  the version\n"
+	    "\n"
+	    "See mailbraked(8) and mailbrake.conf(5).\n", DEFAULT_CONFIG);
+}
+
+static int
+test_config(const char *path)
+{
+	struct errors errs = { 0 };
+	struct config *c = load(path, &errs);
+	size_t i;
+
+	for (i = 0; i < errs.count; i++)
+		fprintf(stderr, "%s%s\n", errs.warning[i] ? "warning: " : "",
+		    errs.lines[i]);
+	if (c == NULL)
+		fprintf(stderr, "%s: %zu error%s\n", path, errs.error_count,
+		    errs.error_count == 1 ? "" : "s");
+	else
+		printf("%s: the configuration is good: %zu egress%s, %zu "
+		    "lists\n", path, c->policy->egress_count,
+		    c->policy->egress_count == 1 ? "" : "es",
+		    c->policy->list_count);
+	errors_free(&errs);
+	config_free(c);
+	return c == NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 }
+	};
+	struct daemon d = { 0 };
+	struct errors errs = { 0 };
+	bool foreground = false, test = false, verbose = false;
+	const char *path = DEFAULT_CONFIG;
+	char *absolute;
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "c:fhtvV", longs, NULL)) != -1) {
+		switch (ch) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'f':
+			foreground = true;
+			break;
+		case 't':
+			test = true;
+			break;
+		case 'v':
+			verbose = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'V':
+			printf("mailbraked %s\n", PACKAGE_VERSION);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		return 2;
+	}
+	if (test)
+		return test_config(path);
+
+	/* A reload must find the file from wherever it is done. */
+	if ((absolute = realpath(path, NULL)) != NULL)
+		path = absolute;
+	if ((d.conf = load(path, &errs)) == NULL) {
+		size_t i;
+
+		for (i = 0; i < errs.count; i++)
+			fprintf(stderr, "mailbraked: %s\n", errs.lines[i]);
+		fprintf(stderr, "mailbraked: not started: %zu error%s in the "
+		    "configuration\n", errs.error_count,
+		    errs.error_count == 1 ? "" : "s");
+		return 1;
+	}
+	if (!foreground)
+		process_detach();
+	log_init("mailbraked", foreground, verbose);
+	log_errors(&errs);
+	errors_free(&errs);
+	if (gethostname(d.host, sizeof(d.host) - 1) == -1)
+		strcpy(d.host, "localhost");
+	umask(022);
+	make_directories(d.conf);
+	process_drop_privileges(d.conf->user);
+	block_signals();
+	event_set_log_callback(libevent_log_cb);
+	if (evthread_use_pthreads() == -1 ||
+	    (d.base = event_base_new()) == NULL ||
+	    (d.tick = evtimer_new(d.base, tick_cb, &d)) == NULL)
+		fatalx("cannot set up the event loop");
+	run(&d);
+	finish(&d);
+	free(absolute);
+	return 0;
+}
