@@ -34,6 +34,7 @@
 #include "store/statefile.h"
 #include "watch/checker.h"
 #include "watch/hostroute.h"
+#include "watch/identity.h"
 
 #define REDIS_GOODBYE_MS	500
 #define STATE_GOODBYE_MS	2000
@@ -43,6 +44,7 @@ struct daemon {
 	struct config		*conf;
 	struct board		*board;
 	struct checker		*checker;
+	struct identity		*identity;
 	struct redis		*redis;
 	struct statefile	*state;
 	struct control		*control;
@@ -186,10 +188,10 @@ start_redis(struct daemon *d)
 	}
 }
 
-/* --- the checker ------------------------------------------------------- */
+/* --- who watches ------------------------------------------------------- */
 
 static void
-start_checker(struct daemon *d)
+start_watching(struct daemon *d)
 {
 	const struct config *c = d->conf;
 	struct checker_conf cc = { .interval_ms = c->interval_ms,
@@ -200,8 +202,21 @@ start_checker(struct daemon *d)
 	const char *why;
 
 	d->checker = checker_new(d->base, d->board, &cc, settle_cb, d, &why);
-	if (d->checker == NULL)
+	if (d->checker == NULL) {
 		log_warnx("nothing is checked: %s", why);
+		return;
+	}
+	d->identity = identity_new(d->base, c->policy, &cc.resolver,
+	    settle_cb, d, &why);
+}
+
+static void
+stop_watching(struct daemon *d)
+{
+	checker_free(d->checker);
+	d->checker = NULL;
+	identity_free(d->identity);
+	d->identity = NULL;
 }
 
 /* --- configuration ----------------------------------------------------- */
@@ -294,8 +309,7 @@ reload(struct daemon *d, char **said)
 	errors_free(&errs);
 	warn_unchanged(old, new);
 	redis_changed = !same_redis(old, new);
-	checker_free(d->checker);
-	d->checker = NULL;
+	stop_watching(d);
 	d->conf = new;
 	board_set_policy(d->board, new->policy, clock_wall_ms());
 	if (redis_changed && d->redis != NULL) {
@@ -305,7 +319,7 @@ reload(struct daemon *d, char **said)
 	config_free(old);
 	if (redis_changed)
 		start_redis(d);
-	start_checker(d);
+	start_watching(d);
 	settle(d);
 	log_info("%s read again: %zu egress%s, %zu lists", new->file,
 	    new->policy->egress_count,
@@ -554,7 +568,7 @@ run(struct daemon *d)
 	start_store(d);
 	settle(d);
 	start_fronts(d);
-	start_checker(d);
+	start_watching(d);
 	take_signals(d);
 	say_hello(d);
 	process_ready();
@@ -572,7 +586,7 @@ finish(struct daemon *d)
 		policy_server_stop(d->policy);
 	control_stop(d->control);
 	d->control = NULL;
-	checker_free(d->checker);
+	stop_watching(d);
 	statefile_save(d->state, d->board, clock_wall_ms());
 	if (d->redis != NULL)
 		redis_free(d->redis, REDIS_GOODBYE_MS);

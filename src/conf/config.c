@@ -16,6 +16,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/domain.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/catalog.h"
@@ -62,7 +63,7 @@ struct stop_group {
 struct resume_group {
 	struct group_head	 head;
 	int			 clean, relapse_factor;
-	int64_t			 after_ms, ramp_ms, max_wait_ms;
+	int64_t			 after_ms, ramp_ms, max_wait_ms, flap_window_ms;
 };
 
 struct listen_group {
@@ -172,6 +173,8 @@ static const struct setting resume_schema[] = {
 	    "2", 1, 100 },
 	{ "max_wait", SET_DURATION, AT(struct resume_group, max_wait_ms),
 	    "24h", 0, 90 * DAY },
+	{ "flap_window", SET_DURATION,
+	    AT(struct resume_group, flap_window_ms), "24h", 0, 90 * DAY },
 	{ 0 }
 };
 
@@ -348,6 +351,26 @@ add_transports(struct policy *p, struct egress *e,
 	}
 }
 
+/* The name in the greeting goes with every message: where its domain is
+ * listed, the egress is as good as listed. */
+static void
+read_hostname(struct egress *e, const struct egress_row *r,
+    struct errors *errs)
+{
+	char name[DOMAIN_MAX];
+	const char *wrong;
+
+	if (r->hostname == NULL)
+		return;
+	if ((wrong = domain_normal(r->hostname, name)) != NULL) {
+		errors_add(errs, &r->head.at, "hostname: \"%s\" %s",
+		    r->hostname, wrong);
+		return;
+	}
+	e->hostname = xstrdup(name);
+	e->helo_domain = xstrdup(domain_registered(name));
+}
+
 static void
 add_egresses(struct policy *p, const struct rows *rows, struct errors *errs)
 {
@@ -361,7 +384,7 @@ add_egresses(struct policy *p, const struct rows *rows, struct errors *errs)
 		check_egress_name(p, r, errs);
 		e = &p->egress[p->egress_count];
 		e->name = xstrdup(r->name != NULL ? r->name : "?");
-		e->hostname = xstrdup(r->hostname);
+		read_hostname(e, r, errs);
 		e->watched = true;
 		e->pool = SIZE_MAX;
 		add_transports(p, e, r, errs);
@@ -653,6 +676,33 @@ read_lists(struct config *c, const struct file *raw, struct errors *errs)
 }
 
 static void
+read_domains(struct policy *p, const struct strings *in, struct errors *errs)
+{
+	char name[DOMAIN_MAX];
+	const char *wrong;
+	size_t i;
+
+	p->domains = xcalloc(in->count, sizeof(*p->domains));
+	for (i = 0; i < in->count; i++) {
+		const char *text = in->v[i] + (in->v[i][0] == '@');
+
+		if ((wrong = domain_normal(text, name)) != NULL) {
+			errors_add(errs, &in->at, "domains: \"%s\" %s",
+			    in->v[i], wrong);
+			continue;
+		}
+		if (strchr(name, '.') == NULL) {
+			errors_add(errs, &in->at, "domains: \"%s\" is no "
+			    "domain like \"example.org\"", in->v[i]);
+			continue;
+		}
+		p->domains[p->domain_count].name = xstrdup(name);
+		p->domains[p->domain_count++].asked =
+		    xstrdup(domain_registered(name));
+	}
+}
+
+static void
 add_local_domain(struct policy *p, const char *domain)
 {
 	p->local_domains = xreallocarray(p->local_domains,
@@ -682,9 +732,6 @@ not_yet(const struct file *raw, struct errors *errs)
 {
 	const struct position *at = &raw->head.at;
 
-	if (raw->domains.count > 0)
-		errors_warn(errs, &raw->domains.at, "domains are not checked "
-		    "by this version");
 	if (raw->gate_file_given && raw->gate_file[0] != '\0')
 		errors_warn(errs, at, "gate_file is not written by this "
 		    "version");
@@ -705,6 +752,7 @@ fill(struct config *c, const struct file *raw, struct errors *errs)
 	p->resume_ramp_ms = raw->resume.ramp_ms;
 	p->relapse_factor = raw->resume.relapse_factor;
 	p->resume_max_wait_ms = raw->resume.max_wait_ms;
+	p->flap_window_ms = raw->resume.flap_window_ms;
 	c->interval_ms = raw->check.interval_ms;
 	c->timeout_ms = raw->check.timeout_ms;
 	c->tries = raw->check.tries;
@@ -717,7 +765,7 @@ fill(struct config *c, const struct file *raw, struct errors *errs)
 	read_listen(c, &raw->listen, errs);
 	read_redis(c, &raw->redis, errs);
 	read_local(p, raw);
-	copy_strings(&p->domains, &p->domain_count, &raw->domains);
+	read_domains(p, &raw->domains, errs);
 	if (c->egress_given) {
 		add_egresses(p, &raw->egress, errs);
 		add_pools(p, &raw->pools, errs);

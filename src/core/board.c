@@ -47,9 +47,18 @@ struct entry {
 	size_t		 place;		/* in board->listings */
 };
 
+/* A listing that is gone, minded for a while in case it comes back. */
+struct gone {
+	struct gone	*next;
+	size_t		 list;
+	int		 times;
+	int64_t		 at_ms;
+};
+
 struct subject_facts {
 	struct subject	 subject;
 	struct entry	*listings;
+	struct gone	*gone;
 	int64_t		 checked_ms;	/* last answer of a healthy list */
 };
 
@@ -63,7 +72,8 @@ struct list_facts {
 	struct kind_health kinds[SUBJECT_KINDS];
 };
 
-struct egress_facts {
+/* Whoever can be stopped: an egress, or a sender domain. */
+struct party {
 	struct standing	 standing;
 	size_t		*subjects;
 	size_t		 subject_count;
@@ -79,7 +89,8 @@ struct board {
 	struct subject_facts	*subjects;	/* sorted, see compare */
 	size_t			 subject_count;
 	struct list_facts	*lists;
-	struct egress_facts	*egress;
+	struct party		*egress;
+	struct party		*domains;
 	struct entry		**listings;
 	size_t			 listing_count;
 	struct override		*overrides;	/* sorted by target */
@@ -221,18 +232,55 @@ find_addr(const struct board *b, const struct addr *a)
 	return found == NULL ? -1 : (int)(found - b->subjects);
 }
 
-/* Every watched address of every egress, sorted; the loader sees to it that
- * no address stands twice. */
+static int
+find_domain(const struct board *b, const char *domain)
+{
+	struct subject_facts key = { .subject.kind = SUBJECT_DOMAIN,
+	    .subject.domain = (char *)(uintptr_t)domain }, *found;
+
+	found = bsearch(&key, b->subjects, b->subject_count,
+	    sizeof(*b->subjects), compare_subject);
+	return found == NULL ? -1 : (int)(found - b->subjects);
+}
+
+static void
+add_domain_subject(struct board *b, const char *domain)
+{
+	struct subject *s = &b->subjects[b->subject_count++].subject;
+
+	s->kind = SUBJECT_DOMAIN;
+	s->domain = xstrdup(domain);
+}
+
+/* Several parties may share a domain; the lists are asked once. */
+static void
+sort_subjects(struct board *b)
+{
+	size_t i, kept = 0;
+
+	qsort(b->subjects, b->subject_count, sizeof(*b->subjects),
+	    compare_subject);
+	for (i = 0; i < b->subject_count; i++) {
+		if (kept > 0 && compare_subject(&b->subjects[kept - 1],
+		    &b->subjects[i]) == 0)
+			free(b->subjects[i].subject.domain);
+		else
+			b->subjects[kept++] = b->subjects[i];
+	}
+	b->subject_count = kept;
+}
+
+/* Every address of every egress, its greeting's domain, and the sender
+ * domains, each once and sorted. */
 static void
 collect_subjects(struct board *b)
 {
 	const struct policy *p = b->policy;
-	size_t i, j;
+	size_t i, j, most = p->domain_count;
 
 	for (i = 0; i < p->egress_count; i++)
-		b->subject_count += p->egress[i].addr_count;
-	b->subjects = xcalloc(b->subject_count, sizeof(*b->subjects));
-	b->subject_count = 0;
+		most += p->egress[i].addr_count + 1;
+	b->subjects = xcalloc(most, sizeof(*b->subjects));
 	for (i = 0; i < p->egress_count; i++) {
 		for (j = 0; j < p->egress[i].addr_count; j++) {
 			struct subject *s =
@@ -241,18 +289,40 @@ collect_subjects(struct board *b)
 			s->addr = p->egress[i].addrs[j];
 			s->kind = addr_kind(&s->addr);
 		}
+		if (p->egress[i].helo_domain != NULL)
+			add_domain_subject(b, p->egress[i].helo_domain);
 	}
-	qsort(b->subjects, b->subject_count, sizeof(*b->subjects),
-	    compare_subject);
+	for (i = 0; i < p->domain_count; i++)
+		add_domain_subject(b, p->domains[i].asked);
+	sort_subjects(b);
+}
+
+static void
+collect_parties(struct board *b)
+{
+	const struct policy *p = b->policy;
+	size_t i, j;
+
 	b->egress = xcalloc(p->egress_count, sizeof(*b->egress));
 	for (i = 0; i < p->egress_count; i++) {
-		struct egress_facts *e = &b->egress[i];
+		struct party *e = &b->egress[i];
 
-		e->subjects = xcalloc(p->egress[i].addr_count,
+		e->subjects = xcalloc(p->egress[i].addr_count + 1,
 		    sizeof(*e->subjects));
 		for (j = 0; j < p->egress[i].addr_count; j++)
 			e->subjects[e->subject_count++] =
 			    (size_t)find_addr(b, &p->egress[i].addrs[j]);
+		if (p->egress[i].helo_domain != NULL)
+			e->subjects[e->subject_count++] = (size_t)
+			    find_domain(b, p->egress[i].helo_domain);
+	}
+	b->domains = xcalloc(p->domain_count, sizeof(*b->domains));
+	for (i = 0; i < p->domain_count; i++) {
+		struct party *d = &b->domains[i];
+
+		d->subjects = xcalloc(1, sizeof(*d->subjects));
+		d->subjects[d->subject_count++] =
+		    (size_t)find_domain(b, p->domains[i].asked);
 	}
 	b->lists = xcalloc(p->list_count, sizeof(*b->lists));
 }
@@ -264,20 +334,24 @@ free_facts(struct board *b)
 
 	for (i = 0; i < b->policy->egress_count; i++)
 		free(b->egress[i].subjects);
+	for (i = 0; i < b->policy->domain_count; i++)
+		free(b->domains[i].subjects);
 	for (i = 0; i < b->listing_count; i++)
 		free(b->listings[i]);
-	for (i = 0; i < b->subject_count; i++)
+	for (i = 0; i < b->subject_count; i++) {
+		struct gone *g = b->subjects[i].gone, *next;
+
+		for (; g != NULL; g = next) {
+			next = g->next;
+			free(g);
+		}
 		free(b->subjects[i].subject.domain);
+	}
 	free(b->egress);
+	free(b->domains);
 	free(b->listings);
 	free(b->subjects);
 	free(b->lists);
-	b->egress = NULL;
-	b->listings = NULL;
-	b->listing_count = 0;
-	b->subjects = NULL;
-	b->subject_count = 0;
-	b->lists = NULL;
 }
 
 struct board *
@@ -290,8 +364,11 @@ board_new(struct policy *p, int64_t now_ms)
 	if (pthread_mutex_init(&b->lock, NULL) != 0)
 		abort();	/* cannot fail for a plain mutex */
 	collect_subjects(b);
+	collect_parties(b);
 	for (i = 0; i < p->egress_count; i++)
 		b->egress[i].standing.since_ms = now_ms;
+	for (i = 0; i < p->domain_count; i++)
+		b->domains[i].standing.since_ms = now_ms;
 	b->dirty = true;
 	board_publish(b);
 	return b;
@@ -334,7 +411,8 @@ board_find_subject(const struct board *b, const char *text)
 {
 	struct addr a;
 
-	return addr_parse(text, &a) ? find_addr(b, &a) : -1;
+	return addr_parse(text, &a) ? find_addr(b, &a) :
+	    find_domain(b, text);
 }
 
 /* --- listings ---------------------------------------------------------- */
@@ -392,6 +470,46 @@ board_listing(const struct board *b, size_t i)
 	return &b->listings[i]->l;
 }
 
+/* How often this listing was gone within the window; tidies up as well. */
+static int
+times_gone(struct board *b, size_t subject, size_t list, int64_t now_ms)
+{
+	struct gone **p = &b->subjects[subject].gone, *g;
+	int times = 0;
+
+	while ((g = *p) != NULL) {
+		if (now_ms - g->at_ms > b->policy->flap_window_ms) {
+			*p = g->next;
+			free(g);
+			continue;
+		}
+		if (g->list == list)
+			times = g->times;
+		p = &g->next;
+	}
+	return times;
+}
+
+static void
+note_gone(struct board *b, size_t subject, size_t list, int64_t now_ms)
+{
+	int times = times_gone(b, subject, list, now_ms);
+	struct gone *g;
+
+	for (g = b->subjects[subject].gone; g != NULL; g = g->next) {
+		if (g->list == list)
+			break;
+	}
+	if (g == NULL) {
+		g = xcalloc(1, sizeof(*g));
+		g->list = list;
+		g->next = b->subjects[subject].gone;
+		b->subjects[subject].gone = g;
+	}
+	g->times = times + 1;
+	g->at_ms = now_ms;
+}
+
 /* "SBL", or "127.0.0.4" where the table has no name. */
 static const char *
 listing_label(const struct answer_seen *a, char buf[48])
@@ -410,14 +528,20 @@ listing_event(struct board *b, enum event_kind kind, const struct listing *l,
 {
 	struct event *e = new_event(b, kind, now_ms);
 	const struct list *list = &b->policy->lists[l->list];
-	char buf[ADDR_TEXT_MAX], label[48];
+	char buf[ADDR_TEXT_MAX], label[48], again[120] = "";
 
 	text_copy(e->subject, sizeof(e->subject),
 	    subject_text(&b->subjects[l->subject].subject, buf));
 	text_copy(e->zone, sizeof(e->zone), list->zone);
-	snprintf(e->text, sizeof(e->text), "%s: %s by %s (%s: %s, weight %d)",
-	    e->subject, what, e->zone, listing_label(&l->seen, label),
-	    answer_name(l->seen.kind), l->seen.weight);
+	if (l->returns > 0)
+		snprintf(again, sizeof(again), "; it comes and goes, %d "
+		    "time%s lately, so %d clean answers are wanted",
+		    l->returns, l->returns == 1 ? "" : "s",
+		    listing_cleans_needed(l, b->policy));
+	snprintf(e->text, sizeof(e->text), "%s: %s by %s (%s: %s, weight "
+	    "%d)%s", e->subject, what, e->zone,
+	    listing_label(&l->seen, label), answer_name(l->seen.kind),
+	    l->seen.weight, again);
 }
 
 enum board_wish
@@ -433,8 +557,10 @@ board_answer(struct board *b, size_t subject, size_t list,
 	b->subjects[subject].checked_ms = now_ms;
 	if (e == NULL && !answer_present(a->kind))
 		return BOARD_NOTHING;
-	if (e == NULL)
+	if (e == NULL) {
 		e = add_entry(b, subject, list);
+		e->l.returns = times_gone(b, subject, list, now_ms);
+	}
 	before = e->l.seen;
 	step = listing_step(&e->l, a, second_look, b->policy, now_ms);
 	if (memcmp(&before, &e->l.seen, sizeof(before)) != 0)
@@ -465,6 +591,7 @@ board_answer(struct board *b, size_t subject, size_t list,
 		b->dirty = true;
 		listing_event(b, EVENT_DELISTED, &e->l, now_ms,
 		    "listed no longer");
+		note_gone(b, subject, list, now_ms);
 		drop_entry(b, e);
 		break;
 	case LISTING_DROPPED:
@@ -531,20 +658,31 @@ board_list_health(const struct board *b, size_t list, const char **reason,
 	return worst->health;
 }
 
-void
-board_health(struct board *b, size_t list, enum subject_kind kind,
+enum health
+board_health_silent(struct board *b, size_t list, enum subject_kind kind,
     enum health health, const char *reason, int64_t now_ms)
 {
 	struct kind_health *h = &b->lists[list].kinds[kind];
 	enum health before = h->health;
-	struct event *e;
 
 	h->health = health;
 	h->checked_ms = now_ms;
 	text_copy(h->reason, sizeof(h->reason), reason);
+	if (before != health)
+		b->dirty = true;
+	return before;
+}
+
+void
+board_health(struct board *b, size_t list, enum subject_kind kind,
+    enum health health, const char *reason, int64_t now_ms)
+{
+	enum health before = board_health_silent(b, list, kind, health,
+	    reason, now_ms);
+	struct event *e;
+
 	if (before == health)
 		return;
-	b->dirty = true;
 	/* The first good look at a list is no news. */
 	if (before == HEALTH_UNKNOWN && health == HEALTH_USABLE)
 		return;
@@ -565,7 +703,7 @@ bool
 board_blind(const struct board *b, size_t egress)
 {
 	const struct policy *p = b->policy;
-	const struct egress_facts *e = &b->egress[egress];
+	const struct party *e = &b->egress[egress];
 	bool wanted[SUBJECT_KINDS] = { false };
 	size_t i;
 	int k;
@@ -586,7 +724,7 @@ board_blind(const struct board *b, size_t egress)
 int64_t
 board_checked_ms(const struct board *b, size_t egress)
 {
-	const struct egress_facts *e = &b->egress[egress];
+	const struct party *e = &b->egress[egress];
 	int64_t oldest = 0, t;
 	size_t i;
 
@@ -834,14 +972,28 @@ board_restore_standing(struct board *b, size_t egress,
 	b->dirty = true;
 }
 
+const struct standing *
+board_domain_standing(const struct board *b, size_t domain)
+{
+	return &b->domains[domain].standing;
+}
+
+void
+board_restore_domain(struct board *b, size_t domain,
+    const struct standing *s)
+{
+	b->domains[domain].standing = *s;
+	b->dirty = true;
+}
+
 /*
- * The weights of the confirmed listings of all addresses, at most the
+ * The weights of the confirmed listings of all subjects, at most the
  * heaviest of each operator.  *worst is the heaviest listing, or NULL.
  */
 static int
-score(const struct board *b, size_t egress, const struct listing **worst)
+score(const struct board *b, const struct party *f,
+    const struct listing **worst)
 {
-	const struct egress_facts *f = &b->egress[egress];
 	const struct entry *e, *o;
 	size_t i, j;
 	int sum = 0;
@@ -885,15 +1037,17 @@ score(const struct board *b, size_t egress, const struct listing **worst)
 }
 
 static void
-state_event(struct board *b, size_t egress, enum state from,
-    const struct listing *worst, int64_t now_ms)
+state_event(struct board *b, const struct standing *s, const char *what,
+    const char *name, enum state from, const struct listing *worst,
+    int64_t now_ms)
 {
-	const struct standing *s = &b->egress[egress].standing;
 	struct event *e = new_event(b, EVENT_STATE, now_ms);
 	char buf[ADDR_TEXT_MAX], label[48], wait[DURATION_TEXT_MAX];
 	const struct policy *p = b->policy;
 
-	text_copy(e->egress, sizeof(e->egress), p->egress[egress].name);
+	/* A domain is called as in an override's target. */
+	snprintf(e->egress, sizeof(e->egress), "%s%s",
+	    strcmp(what, "domain") == 0 ? "domain:" : "", name);
 	text_copy(e->from, sizeof(e->from), state_names[from]);
 	text_copy(e->to, sizeof(e->to), state_names[s->state]);
 	if (s->state == STATE_STOPPED && worst != NULL) {
@@ -901,22 +1055,22 @@ state_event(struct board *b, size_t egress, enum state from,
 		    subject_text(&b->subjects[worst->subject].subject, buf));
 		text_copy(e->zone, sizeof(e->zone),
 		    p->lists[worst->list].zone);
-		snprintf(e->text, sizeof(e->text), "egress %s: %s -> stopped: "
+		snprintf(e->text, sizeof(e->text), "%s %s: %s -> stopped: "
 		    "%s is listed by %s (%s), score %d of %d%s; resumes %s "
-		    "after it is clean", e->egress, e->from, e->subject,
+		    "after it is clean", what, name, e->from, e->subject,
 		    e->zone, listing_label(&worst->seen, label), s->score,
 		    p->stop_score, p->mode == MODE_OBSERVE ?
 		    " (observe mode: mail passes all the same)" : "",
 		    duration_text(standing_wait_ms(p, s->relapses), wait));
 	} else if (s->state == STATE_PROBATION) {
-		snprintf(e->text, sizeof(e->text), "egress %s: %s -> "
+		snprintf(e->text, sizeof(e->text), "%s %s: %s -> "
 		    "probation: clean for %s; a growing share of the mail "
-		    "goes, all of it in %s", e->egress, e->from,
+		    "goes, all of it in %s", what, name, e->from,
 		    duration_text(standing_wait_ms(p, s->relapses), buf),
 		    duration_text(p->resume_ramp_ms, wait));
 	} else {
-		snprintf(e->text, sizeof(e->text), "egress %s: %s -> %s: "
-		    "score %d of %d", e->egress, e->from, e->to, s->score,
+		snprintf(e->text, sizeof(e->text), "%s %s: %s -> %s: "
+		    "score %d of %d", what, name, e->from, e->to, s->score,
 		    p->stop_score);
 	}
 }
@@ -928,12 +1082,25 @@ sooner(int64_t *next, int64_t t)
 		*next = t;
 }
 
+static void
+tick_party(struct board *b, struct party *party, const char *what,
+    const char *name, int64_t now_ms, int64_t *next)
+{
+	struct standing *s = &party->standing, before = *s;
+	const struct listing *worst;
+	enum state from;
+	int sum = score(b, party, &worst);
+
+	if (standing_step(s, b->policy, sum, now_ms, &from))
+		state_event(b, s, what, name, from, worst, now_ms);
+	if (memcmp(&before, s, sizeof(before)) != 0)
+		b->dirty = true;
+	sooner(next, s->until_ms);
+}
+
 int64_t
 board_tick(struct board *b, int64_t now_ms)
 {
-	const struct listing *worst;
-	struct standing before;
-	enum state from;
 	int64_t next = 0;
 	size_t i;
 
@@ -947,21 +1114,28 @@ board_tick(struct board *b, int64_t now_ms)
 		sooner(&next, until);
 		i++;
 	}
-	for (i = 0; i < b->policy->egress_count; i++) {
-		struct standing *s = &b->egress[i].standing;
-		int sum = score(b, i, &worst);
-
-		before = *s;
-		if (standing_step(s, b->policy, sum, now_ms, &from))
-			state_event(b, i, from, worst, now_ms);
-		if (memcmp(&before, s, sizeof(before)) != 0)
-			b->dirty = true;
-		sooner(&next, s->until_ms);
-	}
+	for (i = 0; i < b->policy->egress_count; i++)
+		tick_party(b, &b->egress[i], "egress",
+		    b->policy->egress[i].name, now_ms, &next);
+	for (i = 0; i < b->policy->domain_count; i++)
+		tick_party(b, &b->domains[i], "domain",
+		    b->policy->domains[i].name, now_ms, &next);
 	return next;
 }
 
 /* --- a new policy ------------------------------------------------------ */
+
+static int
+find_old_domain(const struct policy *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < p->domain_count; i++) {
+		if (strcmp(p->domains[i].name, name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
 
 void
 board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
@@ -970,13 +1144,19 @@ board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 	size_t i;
 
 	b->policy = policy_ref(p);
-	b->egress = NULL;
 	b->listings = NULL;
 	b->listing_count = 0;
-	b->subjects = NULL;
 	b->subject_count = 0;
-	b->lists = NULL;
 	collect_subjects(b);
+	collect_parties(b);
+	for (i = 0; i < p->domain_count; i++) {
+		int was = find_old_domain(old.policy, p->domains[i].name);
+
+		if (was != -1)
+			b->domains[i].standing = old.domains[was].standing;
+		else
+			b->domains[i].standing.since_ms = now_ms;
+	}
 	for (i = 0; i < p->egress_count; i++) {
 		int was = policy_find_egress(old.policy, p->egress[i].name);
 
@@ -1022,9 +1202,10 @@ board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 /* --- views ------------------------------------------------------------- */
 
 static void
-fill_egress_view(struct board *b, size_t egress, struct egress_view *out)
+fill_view(const struct board *b, const struct party *party,
+    struct party_view *out)
 {
-	const struct standing *s = &b->egress[egress].standing;
+	const struct standing *s = &party->standing;
 	const struct listing *worst;
 	char buf[ADDR_TEXT_MAX];
 	size_t i;
@@ -1033,11 +1214,9 @@ fill_egress_view(struct board *b, size_t egress, struct egress_view *out)
 	out->state = s->state;
 	out->since_ms = s->since_ms;
 	out->until_ms = s->until_ms;
-	out->score = score(b, egress, &worst);
-	for (i = 0; i < b->egress[egress].subject_count; i++) {
-		size_t subject = b->egress[egress].subjects[i];
-
-		for (e = b->subjects[subject].listings; e != NULL;
+	out->score = score(b, party, &worst);
+	for (i = 0; i < party->subject_count; i++) {
+		for (e = b->subjects[party->subjects[i]].listings; e != NULL;
 		    e = e->next)
 			out->listing_count += e->l.confirmed;
 	}
@@ -1055,6 +1234,7 @@ free_view(struct counted_view *c)
 {
 	policy_unref((struct policy *)(uintptr_t)c->view.policy);
 	free((void *)(uintptr_t)c->view.egress);
+	free((void *)(uintptr_t)c->view.domains);
 	free((void *)(uintptr_t)c->view.overrides);
 	free(c);
 }
@@ -1063,7 +1243,7 @@ void
 board_publish(struct board *b)
 {
 	struct counted_view *c, *old;
-	struct egress_view *egress;
+	struct party_view *egress, *domains;
 	struct override *overrides;
 	size_t i;
 
@@ -1072,7 +1252,10 @@ board_publish(struct board *b)
 	b->dirty = false;
 	egress = xcalloc(b->policy->egress_count, sizeof(*egress));
 	for (i = 0; i < b->policy->egress_count; i++)
-		fill_egress_view(b, i, &egress[i]);
+		fill_view(b, &b->egress[i], &egress[i]);
+	domains = xcalloc(b->policy->domain_count, sizeof(*domains));
+	for (i = 0; i < b->policy->domain_count; i++)
+		fill_view(b, &b->domains[i], &domains[i]);
 	overrides = xcalloc(b->override_count, sizeof(*overrides));
 	if (b->override_count > 0)
 		memcpy(overrides, b->overrides,
@@ -1080,7 +1263,7 @@ board_publish(struct board *b)
 	c = xcalloc(1, sizeof(*c));
 	c->references = 1;
 	c->view = (struct view){ .policy = policy_ref(b->policy),
-	    .egress = egress, .overrides = overrides,
+	    .egress = egress, .domains = domains, .overrides = overrides,
 	    .override_count = b->override_count,
 	    .generation = ++b->generation };
 	pthread_mutex_lock(&b->lock);

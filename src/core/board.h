@@ -18,7 +18,7 @@
 #include "base/addr.h"
 #include "core/policy.h"
 
-#define BOARD_NAME_MAX		128
+#define BOARD_NAME_MAX		264	/* "domain:" and a domain name */
 #define BOARD_TEXT_MAX		240	/* one line of a list's TXT record */
 #define BOARD_REASON_MAX	240
 
@@ -49,7 +49,7 @@ struct subject {
 	char		*domain;	/* SUBJECT_DOMAIN: lower case A-label */
 };
 
-/* "203.0.113.7" or the domain; buf is at least ADDR_TEXT_MAX. */
+/* "203.0.113.7" or the domain itself; buf is at least ADDR_TEXT_MAX. */
 const char	*subject_text(const struct subject *, char *buf);
 
 /* The heaviest reading of one query's answer, see watch/classify.h. */
@@ -69,6 +69,7 @@ struct listing {
 	bool		 disputed;	/* a second look did not agree */
 	int		 looks;		/* seen so often, until confirmed */
 	int		 cleans;	/* consecutive clean answers since */
+	int		 returns;	/* gone and back within flap_window */
 	int64_t		 first_ms;	/* first look */
 	int64_t		 since_ms;	/* confirmed */
 	int64_t		 seen_ms;	/* last seen listed */
@@ -197,11 +198,21 @@ void		 board_restore_listing(struct board *, const struct listing *);
 void		 board_restore_standing(struct board *, size_t egress,
 		    const struct standing *);
 
+void		 board_restore_domain(struct board *, size_t domain,
+		    const struct standing *);
+
 /* Current facts, for the store and status.  Borrowed until the next call
  * that changes the board. */
 size_t		 board_listing_count(const struct board *);
 const struct listing *board_listing(const struct board *, size_t);
 const struct standing *board_standing(const struct board *, size_t egress);
+const struct standing *board_domain_standing(const struct board *,
+		    size_t domain);
+/* The same without a line in the time line, where a line that says more is
+ * written instead; returns what it was. */
+enum health	 board_health_silent(struct board *, size_t list,
+		    enum subject_kind, enum health, const char *reason,
+		    int64_t now_ms);
 /* The worst of the kinds that were asked; reason is "" when usable. */
 enum health	 board_list_health(const struct board *, size_t list,
 		    const char **reason, int64_t *checked_ms);
@@ -214,13 +225,13 @@ enum state	 board_effective(const struct board *, size_t egress,
 
 /* --- views: any thread ------------------------------------------------- */
 
-/* What the mail path needs to know of one egress. */
-struct egress_view {
+/* What the mail path needs to know of one egress or sender domain. */
+struct party_view {
 	enum state	 state;			/* by evidence */
 	int64_t		 since_ms, until_ms;
 	int		 score;
 	/* The heaviest confirmed listing, for the sender's eyes. */
-	char		 subject[ADDR_TEXT_MAX];
+	char		 subject[BOARD_NAME_MAX];
 	char		 zone[BOARD_NAME_MAX];
 	char		 listing[48];		/* name, or code */
 	size_t		 listing_count;
@@ -228,7 +239,8 @@ struct egress_view {
 
 struct view {
 	const struct policy	*policy;
-	const struct egress_view *egress;	/* policy->egress_count */
+	const struct party_view	*egress;	/* policy->egress_count */
+	const struct party_view	*domains;	/* policy->domain_count */
 	const struct override	*overrides;	/* sorted by target */
 	size_t			 override_count;
 	uint64_t		 generation;

@@ -71,6 +71,18 @@ weigh(const struct override **best, const struct override *o)
 		*best = o;
 }
 
+/* A word for a domain is one for everything below it too. */
+static void
+weigh_domains(const struct override **best, const struct view *v,
+    const char *domain, int64_t now_ms)
+{
+	while (domain != NULL) {
+		weigh(best, find_named(v, "domain:", domain, now_ms));
+		if ((domain = strchr(domain, '.')) != NULL)
+			domain++;
+	}
+}
+
 static const struct override *
 egress_override(const struct view *v, int egress, int64_t now_ms)
 {
@@ -201,17 +213,21 @@ stop(struct verdict *d, const struct view *v, const struct envelope *env,
 	d->act = v->policy->mode == MODE_OBSERVE ? ACT_PASS : d->would;
 }
 
+static double
+share_of(const struct policy *p, const struct party_view *e, int64_t now_ms)
+{
+	double share;
+
+	if (p->resume_ramp_ms <= 0)
+		return 1;
+	share = (double)(now_ms - e->since_ms) / (double)p->resume_ramp_ms;
+	return share < SHARE_FLOOR ? SHARE_FLOOR : share > 1 ? 1 : share;
+}
+
 double
 decide_share(const struct view *v, size_t egress, int64_t now_ms)
 {
-	const struct egress_view *e = &v->egress[egress];
-	double share;
-
-	if (v->policy->resume_ramp_ms <= 0)
-		return 1;
-	share = (double)(now_ms - e->since_ms) /
-	    (double)v->policy->resume_ramp_ms;
-	return share < SHARE_FLOOR ? SHARE_FLOOR : share > 1 ? 1 : share;
+	return share_of(v->policy, &v->egress[egress], now_ms);
 }
 
 /* FNV-1a, case folded: the same message always falls on the same point of
@@ -227,14 +243,15 @@ mix(uint32_t h, const char *s)
 }
 
 static double
-message_point(const struct view *v, int egress, const struct envelope *env)
+message_point(const char *name, const struct party_view *e,
+    const struct envelope *env)
 {
 	uint32_t h = 2166136261u;
 
-	h = mix(h, v->policy->egress[egress].name);
+	h = mix(h, name);
 	h = mix(h, env->sender);
 	h = mix(h, env->recipient);
-	h ^= (uint32_t)v->egress[egress].since_ms;
+	h ^= (uint32_t)e->since_ms;
 	h ^= h >> 16;		/* the last characters reach the top bits */
 	h *= 0x85ebca6bu;
 	h ^= h >> 13;
@@ -243,37 +260,66 @@ message_point(const struct view *v, int egress, const struct envelope *env)
 	return (double)h / 4294967296.0;
 }
 
-static void
-by_evidence(struct verdict *d, const struct view *v,
-    const struct envelope *env, int64_t now_ms)
+/* False if the evidence against this party stops the message. */
+static bool
+evidence_lets(struct verdict *d, const struct view *v,
+    const struct party_view *e, const char *name, const struct envelope *env,
+    int64_t now_ms)
 {
-	const struct egress_view *e = &v->egress[d->egress];
-
-	d->until_ms = e->until_ms;
 	switch (e->state) {
 	case STATE_STOPPED:
+		d->until_ms = e->until_ms;
 		stop(d, v, env, WHY_LISTED);
-		break;
+		return false;
 	case STATE_PROBATION:
-		if (message_point(v, d->egress, env) <
-		    decide_share(v, (size_t)d->egress, now_ms))
-			d->why = WHY_PROBATION_PASS;
-		else
+		d->until_ms = e->until_ms;
+		if (message_point(name, e, env) >=
+		    share_of(v->policy, e, now_ms)) {
 			stop(d, v, env, WHY_PROBATION_WAIT);
-		break;
+			return false;
+		}
+		d->why = WHY_PROBATION_PASS;
+		return true;
 	case STATE_SENDING:
 	case STATE_KINDS:
 		break;
 	}
+	return true;
+}
+
+/* The sender's domain first: it is stopped whichever way the mail goes.
+ * egress_free: an operator's "send" for the egress. */
+static void
+by_evidence(struct verdict *d, const struct view *v,
+    const struct envelope *env, const struct override *egress_free,
+    int64_t now_ms)
+{
+	const struct policy *p = v->policy;
+	int domain = policy_find_domain(p, text_domain(env->sender));
+
+	if (domain != -1) {
+		d->domain = domain;
+		if (!evidence_lets(d, v, &v->domains[domain],
+		    p->domains[domain].name, env, now_ms))
+			return;
+		d->domain = -1;
+	}
+	if (egress_free != NULL) {
+		d->override = egress_free;
+		d->until_ms = egress_free->until_ms;
+		d->why = WHY_OPERATOR_SEND;
+		return;
+	}
+	evidence_lets(d, v, &v->egress[d->egress],
+	    p->egress[d->egress].name, env, now_ms);
 }
 
 struct verdict
 decide(const struct view *v, const struct envelope *env, int64_t now_ms)
 {
 	struct verdict d = { .act = ACT_PASS, .would = ACT_PASS,
-	    .why = WHY_CLEAN, .egress = -1 };
-	const struct override *account, *o = NULL;
-	const char *sender = env->sender;
+	    .why = WHY_CLEAN, .egress = -1, .domain = -1 };
+	const struct override *account, *way, *o = NULL;
 
 	if ((d.egress = find_egress(v->policy, env)) == -1) {
 		d.why = WHY_NO_EGRESS;
@@ -288,10 +334,15 @@ decide(const struct view *v, const struct envelope *env, int64_t now_ms)
 		d.egress = -1;
 		return d;
 	}
-	weigh(&o, find_named(v, "domain:", text_domain(sender), now_ms));
-	weigh(&o, egress_override(v, d.egress, now_ms));
+	weigh_domains(&o, v, text_domain(env->sender), now_ms);
+	way = egress_override(v, d.egress, now_ms);
+	/* A send for the egress says nothing of the sender's domain; one for
+	 * all does. */
+	if (way != NULL && (way->word == WORD_STOP ||
+	    strcasecmp(way->target, "all") == 0))
+		weigh(&o, way);
 	if (o == NULL) {
-		by_evidence(&d, v, env, now_ms);
+		by_evidence(&d, v, env, way, now_ms);
 		return d;
 	}
 	d.override = o;
@@ -309,7 +360,8 @@ verdict_text(const struct view *v, const struct verdict *d,
 {
 	const char *name = d->egress >= 0 ?
 	    v->policy->egress[d->egress].name : "-";
-	const struct egress_view *e = d->egress >= 0 ?
+	const struct party_view *e = d->domain >= 0 ?
+	    &v->domains[d->domain] : d->egress >= 0 ?
 	    &v->egress[d->egress] : NULL;
 	char reason[160];
 

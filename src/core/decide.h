@@ -31,7 +31,7 @@ enum why {
 	WHY_LOCAL,		/* the mail does not leave this host */
 	WHY_OPERATOR_STOP,
 	WHY_OPERATOR_SEND,
-	WHY_LISTED,
+	WHY_LISTED,		/* the egress, or the sender's domain */
 	WHY_PROBATION_PASS,	/* within the share that may go already */
 	WHY_PROBATION_WAIT,
 	WHY_NO_EGRESS,		/* nothing is known of the way it goes */
@@ -45,6 +45,7 @@ struct verdict {
 	enum action	 would;		/* the same without observe mode */
 	enum why	 why;
 	int		 egress;	/* index, or -1 */
+	int		 domain;	/* sender domain that decided, or -1 */
 	const struct override *override;/* borrowed from the view, or NULL */
 	int64_t		 until_ms;	/* next expected change, or 0 */
 };

@@ -47,6 +47,15 @@ seen_again(struct listing *l, const struct answer_seen *a, bool second_look,
 	    LISTING_AGAIN;
 }
 
+int
+listing_cleans_needed(const struct listing *l, const struct policy *p)
+{
+	int factor = 1 + l->returns;
+
+	return p->resume_clean *
+	    (factor > FLAP_FACTOR_MAX ? FLAP_FACTOR_MAX : factor);
+}
+
 /* Not seen, or seen as something that does not count while what is known
  * does. */
 static enum listing_step
@@ -59,11 +68,11 @@ not_seen(struct listing *l, const struct answer_seen *a,
 	if (!l->confirmed) {
 		l->looks = 0;
 		l->disputed = true;
-		if (l->cleans >= p->resume_clean)
+		if (l->cleans >= listing_cleans_needed(l, p))
 			return LISTING_DROPPED;
 		return news ? LISTING_DISPUTED : LISTING_SAME;
 	}
-	if (l->cleans < p->resume_clean)
+	if (l->cleans < listing_cleans_needed(l, p))
 		return LISTING_SAME;
 	if (a->kind == ANS_CLEAN)
 		return LISTING_GONE;

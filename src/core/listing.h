@@ -12,6 +12,11 @@
 
 #include "core/board.h"
 
+/* Clean answers in a row before this listing is gone: one that came and
+ * went before is asked for more, up to FLAP_FACTOR_MAX times as many. */
+#define FLAP_FACTOR_MAX	4
+int	listing_cleans_needed(const struct listing *, const struct policy *);
+
 enum listing_step {
 	LISTING_SAME,		/* nothing worth telling */
 	LISTING_SUSPECTED,	/* first look: another one is wanted */

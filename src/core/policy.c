@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/domain.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -61,6 +62,7 @@ policy_unref(struct policy *p)
 		free(p->egress[i].name);
 		free(p->egress[i].addrs);
 		free(p->egress[i].hostname);
+		free(p->egress[i].helo_domain);
 		free_strings(p->egress[i].transports,
 		    p->egress[i].transport_count);
 	}
@@ -79,7 +81,11 @@ policy_unref(struct policy *p)
 	free(p->pools);
 	free(p->routes);
 	free(p->lists);
-	free_strings(p->domains, p->domain_count);
+	for (i = 0; i < p->domain_count; i++) {
+		free(p->domains[i].name);
+		free(p->domains[i].asked);
+	}
+	free(p->domains);
 	free_strings(p->local_domains, p->local_domain_count);
 	free_strings(p->local_transports, p->local_transport_count);
 	free(p);
@@ -95,6 +101,23 @@ policy_find_egress(const struct policy *p, const char *name)
 			return (int)i;
 	}
 	return -1;
+}
+
+int
+policy_find_domain(const struct policy *p, const char *sender_domain)
+{
+	int best = -1;
+	size_t i;
+
+	if (sender_domain == NULL)
+		return -1;
+	for (i = 0; i < p->domain_count; i++) {
+		if (domain_within(sender_domain, p->domains[i].name) &&
+		    (best == -1 || strlen(p->domains[i].name) >
+		    strlen(p->domains[best].name)))
+			best = (int)i;
+	}
+	return best;
 }
 
 int

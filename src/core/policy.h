@@ -49,6 +49,7 @@ struct egress {
 	char		**transports;	/* the MTA's names for this way out */
 	size_t		 transport_count;
 	char		*hostname;	/* HELO name; may be NULL */
+	char		*helo_domain;	/* its registered domain, or NULL */
 	size_t		 pool;
 	bool		 watched;	/* false: found private, see loader */
 };
@@ -74,6 +75,13 @@ struct route {
 	size_t		 pool;
 };
 
+/* A sender domain that is watched.  Lists are asked about the registered
+ * domain; what is braked is mail from name and from below it. */
+struct sender_domain {
+	char		*name;		/* normal, see base/domain.h */
+	char		*asked;
+};
+
 struct policy {
 	enum mode	 mode;
 	struct egress	*egress;
@@ -84,7 +92,7 @@ struct policy {
 	size_t		 route_count;
 	struct list	*lists;		/* those that are enabled */
 	size_t		 list_count;
-	char		**domains;	/* sender domains to check */
+	struct sender_domain *domains;
 	size_t		 domain_count;
 	char		**local_domains;
 	size_t		 local_domain_count;
@@ -97,6 +105,7 @@ struct policy {
 	int64_t		 resume_ramp_ms;
 	int		 relapse_factor;
 	int64_t		 resume_max_wait_ms;
+	int64_t		 flap_window_ms;/* how long a gone listing is minded */
 
 	int		 references;	/* policy.c only; atomic */
 };
@@ -106,7 +115,9 @@ struct policy	*policy_new(void);
 struct policy	*policy_ref(struct policy *);
 void		 policy_unref(struct policy *);
 
-/* Index, or -1. */
+/* Index, or -1.  The domain that a sender is in: the most specific. */
+int		 policy_find_domain(const struct policy *,
+		    const char *sender_domain);
 int		 policy_find_egress(const struct policy *, const char *name);
 int		 policy_find_list(const struct policy *, const char *zone);
 

@@ -60,12 +60,10 @@ listing_json(const struct board *b, const struct listing *l)
 }
 
 static json_t *
-standing_json(const struct board *b, size_t egress)
+standing_json(const char *name, const struct standing *s)
 {
-	const struct standing *s = board_standing(b, egress);
-
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:i}",
-	    "name", board_policy(b)->egress[egress].name,
+	    "name", name,
 	    "state", state_name(s->state),
 	    "since", (json_int_t)s->since_ms,
 	    "until", (json_int_t)s->until_ms,
@@ -89,12 +87,17 @@ static char *
 board_json(const struct board *b)
 {
 	json_t *egress = json_array(), *listings = json_array();
-	json_t *overrides = json_array(), *root;
+	json_t *overrides = json_array(), *domains = json_array(), *root;
+	const struct policy *p = board_policy(b);
 	size_t i;
 	char *text;
 
-	for (i = 0; i < board_policy(b)->egress_count; i++)
-		json_array_append_new(egress, standing_json(b, i));
+	for (i = 0; i < p->egress_count; i++)
+		json_array_append_new(egress, standing_json(
+		    p->egress[i].name, board_standing(b, i)));
+	for (i = 0; i < p->domain_count; i++)
+		json_array_append_new(domains, standing_json(
+		    p->domains[i].name, board_domain_standing(b, i)));
 	for (i = 0; i < board_listing_count(b); i++) {
 		if (board_listing(b, i)->confirmed)
 			json_array_append_new(listings,
@@ -103,9 +106,9 @@ board_json(const struct board *b)
 	for (i = 0; i < board_override_count(b); i++)
 		json_array_append_new(overrides,
 		    override_json(board_get_override(b, i)));
-	root = json_pack("{s:i, s:o, s:o, s:o}", "mailbrake",
-	    FORMAT_VERSION, "egress", egress, "listings", listings,
-	    "overrides", overrides);
+	root = json_pack("{s:i, s:o, s:o, s:o, s:o}", "mailbrake",
+	    FORMAT_VERSION, "egress", egress, "domains", domains, "listings",
+	    listings, "overrides", overrides);
 	text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	json_decref(root);
 	if (text == NULL)
@@ -152,20 +155,40 @@ restore_listing(struct board *b, const json_t *j)
 	board_restore_listing(b, &l);
 }
 
+static bool
+read_standing(const json_t *j, struct standing *s)
+{
+	*s = (struct standing){ 0 };
+	s->since_ms = integer_of(j, "since");
+	s->until_ms = integer_of(j, "until");
+	s->clean_since_ms = integer_of(j, "clean_since");
+	s->relapses = (int)integer_of(j, "relapses");
+	return state_parse(string_of(j, "state"), &s->state);
+}
+
 static void
 restore_standing(struct board *b, const json_t *j)
 {
-	struct standing s = { 0 };
 	int egress = policy_find_egress(board_policy(b),
 	    string_of(j, "name"));
+	struct standing s;
 
-	if (egress == -1 || !state_parse(string_of(j, "state"), &s.state))
-		return;
-	s.since_ms = integer_of(j, "since");
-	s.until_ms = integer_of(j, "until");
-	s.clean_since_ms = integer_of(j, "clean_since");
-	s.relapses = (int)integer_of(j, "relapses");
-	board_restore_standing(b, (size_t)egress, &s);
+	if (egress != -1 && read_standing(j, &s))
+		board_restore_standing(b, (size_t)egress, &s);
+}
+
+static void
+restore_domain(struct board *b, const json_t *j)
+{
+	const struct policy *p = board_policy(b);
+	struct standing s;
+	size_t i;
+
+	for (i = 0; i < p->domain_count; i++) {
+		if (strcmp(p->domains[i].name, string_of(j, "name")) == 0 &&
+		    read_standing(j, &s))
+			board_restore_domain(b, i, &s);
+	}
 }
 
 static void
@@ -202,6 +225,8 @@ load_one(const char *path, struct board *b, int64_t now_ms, char *why,
 	}
 	json_array_foreach(json_object_get(root, "egress"), i, j)
 		restore_standing(b, j);
+	json_array_foreach(json_object_get(root, "domains"), i, j)
+		restore_domain(b, j);
 	json_array_foreach(json_object_get(root, "listings"), i, j)
 		restore_listing(b, j);
 	json_array_foreach(json_object_get(root, "overrides"), i, j)

@@ -16,6 +16,9 @@
 
 #define FIRST_SPREAD_MS	1000	/* the first sweep is done within that */
 #define JITTER_PERCENT	5
+#define PATIENCE_MS	10000	/* for the rest of the lists to be heard */
+#define DAY_MS		86400000LL
+#define RATE_MIN	200	/* questions a second that nobody minds */
 
 /* One list and one kind of subjects: has its own beat. */
 struct beat {
@@ -32,6 +35,13 @@ struct beat {
 	bool		 busy;		/* a round of the sweep is under way */
 	bool		 looking;	/* ... or a second look */
 	uint64_t	 rounds;
+	/* What the last round of the sweep found, told to the board when the
+	 * other lists have been heard too: see tell_health(). */
+	enum health	 health;
+	enum cause	 cause;
+	char		 reason[BOARD_REASON_MAX];
+	bool		 untold;
+	bool		 silenced;	/* told as the resolver's fault */
 };
 
 /* One round under way, or its repetition by the next resolver. */
@@ -43,6 +53,7 @@ struct errand {
 	size_t		 tried;		/* resolvers asked so far */
 	bool		 second_look;
 	enum health	 first_health;	/* of the resolver asked first */
+	enum cause	 first_cause;
 	char		 first_reason[BOARD_REASON_MAX];
 };
 
@@ -62,6 +73,8 @@ struct checker {
 	size_t			 beat_count;
 	void			(*changed)(void *);
 	void			*ctx;
+	struct event		*patience;	/* see tell_health() */
+	char			 fault[BOARD_REASON_MAX];
 	bool			 closing;
 };
 
@@ -110,7 +123,7 @@ run(struct errand *e)
 		subjects[i] = board_subject(c->board, e->subjects[i]);
 	e->tried++;
 	round_start(c->resolver, e->server, &c->policy->lists[b->list],
-	    b->kind, subjects, e->count, round_done, e);
+	    b->kind, subjects, e->count, e->second_look, round_done, e);
 	free(subjects);
 }
 
@@ -166,7 +179,7 @@ ask_text(struct beat *b, size_t subject, size_t server)
 	t = xcalloc(1, sizeof(*t));
 	*t = (struct text_wanted){ c, subject, b->list };
 	resolver_ask(c->resolver, server, name, l->query_zone,
-	    REPLY_TYPE_TXT, text_cb, t);
+	    REPLY_TYPE_TXT, true, text_cb, t);
 }
 
 static void
@@ -220,6 +233,131 @@ errand_done(struct errand *e)
 	free_errand(e);
 }
 
+/* --- whose fault it is ------------------------------------------------- */
+
+/* The cause that all lists have in common, if there are two zones at least;
+ * *zones is how many there are. */
+static enum cause
+common_cause(const struct checker *c, size_t *zones)
+{
+	enum cause cause = CAUSE_NONE;
+	size_t i, last = SIZE_MAX;
+
+	*zones = 0;
+	for (i = 0; i < c->beat_count; i++) {
+		const struct beat *b = &c->beats[i];
+
+		if (b->rounds == 0 || b->health == HEALTH_UNKNOWN)
+			continue;
+		if (b->health == HEALTH_USABLE ||
+		    (cause != CAUSE_NONE && b->cause != cause))
+			return CAUSE_NONE;
+		cause = b->cause;
+		*zones += b->list != last;
+		last = b->list;
+	}
+	return *zones >= 2 ? cause : CAUSE_NONE;
+}
+
+/*
+ * Tells the board about lists that are not usable.  That waits until all
+ * that were being asked have been heard, since what they all have in
+ * common is not their fault; but not for ever.
+ */
+static void
+tell_health(struct checker *c)
+{
+	char fault[BOARD_REASON_MAX] = "";
+	int64_t now = clock_wall_ms();
+	enum cause cause;
+	size_t i, zones;
+
+	event_del(c->patience);
+	cause = common_cause(c, &zones);
+	if (cause != CAUSE_NONE)
+		health_blame(cause, resolver_server_name(c->resolver, 0),
+		    zones, fault);
+	for (i = 0; i < c->beat_count; i++) {
+		struct beat *b = &c->beats[i];
+
+		if (!b->untold)
+			continue;
+		b->untold = false;
+		if (fault[0] != '\0') {
+			board_health_silent(c->board, b->list, b->kind,
+			    b->health, fault, now);
+			b->silenced = true;
+		} else {
+			board_health(c->board, b->list, b->kind, b->health,
+			    b->reason, now);
+		}
+	}
+	if (fault[0] != '\0' && strcmp(fault, c->fault) != 0)
+		board_note(c->board, EVENT_HEALTH, now, "%s; nothing is "
+		    "stopped or released meanwhile", fault);
+	if (fault[0] != '\0')
+		memcpy(c->fault, fault, sizeof(fault));
+}
+
+static bool
+any_busy(const struct checker *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->beat_count; i++) {
+		if (c->beats[i].busy)
+			return true;
+	}
+	return false;
+}
+
+static void
+patience_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct checker *c = arg;
+
+	(void)fd;
+	(void)what;
+	tell_health(c);
+	c->changed(c->ctx);
+}
+
+static void
+found_unusable(struct errand *e)
+{
+	struct beat *b = e->beat;
+
+	b->health = e->first_health;
+	b->cause = e->first_cause;
+	memcpy(b->reason, e->first_reason, sizeof(b->reason));
+	b->untold = true;
+	if (!evtimer_pending(b->checker->patience, NULL))
+		after_ms(b->checker->patience, PATIENCE_MS);
+}
+
+static void
+found_usable(struct beat *b)
+{
+	struct checker *c = b->checker;
+	int64_t now = clock_wall_ms();
+
+	b->health = HEALTH_USABLE;
+	b->cause = CAUSE_NONE;
+	b->untold = false;
+	if (c->fault[0] != '\0') {
+		board_note(c->board, EVENT_HEALTH, now, "lists can be seen "
+		    "again, %s is the first", c->policy->lists[b->list].zone);
+		c->fault[0] = '\0';
+	}
+	if (b->silenced)
+		board_health_silent(c->board, b->list, b->kind,
+		    HEALTH_USABLE, "", now);
+	else
+		board_health(c->board, b->list, b->kind, HEALTH_USABLE, "",
+		    now);
+	b->silenced = false;
+}
+
 static void
 round_done(void *ctx, const struct round_result *r)
 {
@@ -237,15 +375,17 @@ round_done(void *ctx, const struct round_result *r)
 	    health_name(r->health), r->reason[0] != '\0' ? ": " : "",
 	    r->reason);
 	if (r->health == HEALTH_USABLE) {
-		board_health(c->board, b->list, b->kind, HEALTH_USABLE, "",
-		    clock_wall_ms());
+		found_usable(b);
 		report(e, r);
 		errand_done(e);
+		if (!any_busy(c))
+			tell_health(c);
 		c->changed(c->ctx);
 		return;
 	}
 	if (e->tried == 1) {
 		e->first_health = r->health;
+		e->first_cause = r->cause;
 		memcpy(e->first_reason, r->reason, strlen(r->reason) + 1);
 	}
 	if (e->tried < servers) {
@@ -255,9 +395,10 @@ round_done(void *ctx, const struct round_result *r)
 	}
 	/* A second look that nobody answers says nothing of the list. */
 	if (!e->second_look)
-		board_health(c->board, b->list, b->kind, e->first_health,
-		    e->first_reason, clock_wall_ms());
+		found_unusable(e);
 	errand_done(e);
+	if (!any_busy(c))
+		tell_health(c);
 	c->changed(c->ctx);
 }
 
@@ -340,6 +481,39 @@ add_beat(struct checker *c, size_t list, enum subject_kind kind,
 		fatalx("cannot set up a timer");
 }
 
+/* Twice what is needed to ask everything once an interval. */
+static int
+rate_for(const struct board *board, int64_t interval_ms)
+{
+	const struct policy *p = board_policy(board);
+	int64_t questions = (int64_t)p->list_count *
+	    (int64_t)(board_subject_count(board) + PROBE_KINDS);
+	int64_t rate = 2 * questions * 1000 / interval_ms;
+
+	return rate < RATE_MIN ? RATE_MIN : rate > 1000000 ? 1000000 :
+	    (int)rate;
+}
+
+/* Free use has limits that a short interval breaks. */
+static void
+warn_volume(const struct checker *c)
+{
+	int64_t daily;
+	size_t i;
+
+	for (i = 0; i < c->policy->list_count; i++) {
+		const struct list *l = &c->policy->lists[i];
+
+		daily = checker_daily(c, i);
+		if (l->limit != 0 && daily > l->limit)
+			log_warnx("%s: about %lld questions a day, its "
+			    "operator publishes %lld as free: raise "
+			    "check.interval, or lists = ( { zone = \"%s\"; "
+			    "interval = \"1h\"; } )", l->zone,
+			    (long long)daily, (long long)l->limit, l->zone);
+	}
+}
+
 struct checker *
 checker_new(struct event_base *base, struct board *board,
     const struct checker_conf *conf, void (*changed)(void *), void *ctx,
@@ -347,15 +521,19 @@ checker_new(struct event_base *base, struct board *board,
 {
 	struct policy *p = board_policy(board);
 	struct checker *c = xcalloc(1, sizeof(*c));
+	struct resolver_conf rc = conf->resolver;
 	size_t i, spread;
 	int k;
 
-	c->resolver = resolver_new(base, &conf->resolver, why);
+	rc.rate = rate_for(board, conf->interval_ms);
+	c->resolver = resolver_new(base, &rc, why);
 	if (c->resolver == NULL) {
 		free(c);
 		return NULL;
 	}
 	c->base = base;
+	if ((c->patience = evtimer_new(base, patience_cb, c)) == NULL)
+		fatalx("cannot set up a timer");
 	c->board = board;
 	c->policy = policy_ref(p);
 	c->confirm_delay_ms = conf->confirm_delay_ms;
@@ -371,6 +549,7 @@ checker_new(struct event_base *base, struct board *board,
 				    conf->interval_ms);
 		}
 	}
+	warn_volume(c);
 	spread = c->beat_count > 0 ? FIRST_SPREAD_MS / c->beat_count : 0;
 	for (i = 0; i < c->beat_count; i++)
 		schedule(&c->beats[i], (int64_t)(i * (spread < 20 ? spread :
@@ -392,9 +571,42 @@ checker_free(struct checker *c)
 		event_free(c->beats[i].again);
 		free(c->beats[i].doubtful);
 	}
+	event_free(c->patience);
 	free(c->beats);
 	policy_unref(c->policy);
 	free(c);
+}
+
+static size_t
+subjects_of(const struct board *board, enum subject_kind kind)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < board_subject_count(board); i++)
+		count += board_subject(board, i)->kind == kind;
+	return count;
+}
+
+int64_t
+checker_daily(const struct checker *c, size_t list)
+{
+	int64_t daily = 0;
+	size_t i;
+
+	for (i = 0; i < c->beat_count; i++) {
+		const struct beat *b = &c->beats[i];
+
+		if (b->list == list)
+			daily += (int64_t)(subjects_of(c->board, b->kind) +
+			    PROBE_KINDS) * DAY_MS / b->every_ms;
+	}
+	return daily;
+}
+
+const char *
+checker_resolver_fault(const struct checker *c)
+{
+	return c->fault[0] != '\0' ? c->fault : NULL;
 }
 
 int64_t

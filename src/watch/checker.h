@@ -38,6 +38,13 @@ void		 checker_free(struct checker *);
 /* When the next question about a list or, for all, about any is due; wall clock, 0 if never. */
 int64_t		 checker_next_ms(const struct checker *);
 
+/* Questions a day about this list, probes included, at the present pace. */
+int64_t		 checker_daily(const struct checker *, size_t list);
+
+/* The sentence that blames a resolver for what all lists have in common;
+ * NULL while there is nothing of the kind. */
+const char	*checker_resolver_fault(const struct checker *);
+
 /* Asks everything at once, out of turn. */
 void		 checker_hurry(struct checker *);
 

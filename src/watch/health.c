@@ -3,6 +3,7 @@
  */
 #include "watch/health.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,17 @@ code_text(uint32_t code, char buf[ADDR_TEXT_MAX])
 	return addr_text(&a, buf);
 }
 
+/* The usual reason: the resolver forwards to a public one, or is one. */
+static enum health
+refused(const struct list *l, const struct answer_seen *a,
+    const char *resolver, char *reason)
+{
+	return verdict(reason, HEALTH_BLIND, "%s refuses what resolver %s "
+	    "asks (%s): it is public, forwards to one, or asks too much: run "
+	    "an own recursive resolver, or use the key service",
+	    l->operator, resolver, a->name[0] != '\0' ? a->name : "refused");
+}
+
 /* An entry that must not exist is there. */
 static enum health
 judge_false_hit(const struct list *l, const struct reply *r,
@@ -51,10 +63,7 @@ judge_false_hit(const struct list *l, const struct reply *r,
 		    "rewrites NXDOMAIN: use an own recursive resolver", text,
 		    resolver);
 	case ANS_REFUSED:
-		return verdict(reason, HEALTH_BLIND, "refuses us (%s) at "
-		    "resolver %s: use an own recursive resolver that does "
-		    "not forward, or the list's key service",
-		    a.name[0] != '\0' ? a.name : "refused", resolver);
+		return refused(l, &a, resolver, reason);
 	case ANS_ODD:
 		return verdict(reason, HEALTH_BLIND, "gives an empty answer "
 		    "for %s by resolver %s, where a list says NXDOMAIN", what,
@@ -90,10 +99,7 @@ judge_must_hit(const struct list *l, const struct reply *r,
 		    "closed, or answers only registered resolvers",
 		    resolver);
 	case ANS_REFUSED:
-		return verdict(reason, HEALTH_BLIND, "refuses us (%s) at "
-		    "resolver %s: use an own recursive resolver that does "
-		    "not forward, or the list's key service",
-		    a.name[0] != '\0' ? a.name : "refused", resolver);
+		return refused(l, &a, resolver, reason);
 	case ANS_FOREIGN:
 		code_text(a.code, text);
 		return verdict(reason, HEALTH_BROKEN, "answers %s for its "
@@ -145,4 +151,89 @@ health_judge(const struct list *l,
 	    reason)) != HEALTH_USABLE)
 		return h;
 	return HEALTH_USABLE;
+}
+
+static enum cause
+cause_of_failure(const struct reply *r)
+{
+	return r->status == REPLY_TIMEOUT || r->status == REPLY_NETWORK ?
+	    CAUSE_SILENT : CAUSE_FAILURE;
+}
+
+static enum cause
+cause_of(const struct list *l, enum probe probe, const struct reply *r)
+{
+	bool must_hit = probe == PROBE_LISTED;
+
+	switch (classify(l, r).kind) {
+	case ANS_CLEAN:
+		return must_hit ? CAUSE_EMPTY : CAUSE_NONE;
+	case ANS_REFUSED:
+		return CAUSE_REFUSED;
+	case ANS_FOREIGN:
+		return CAUSE_FOREIGN;
+	case ANS_ODD:
+		return CAUSE_STRIPPED;
+	case ANS_FAILED:
+		return cause_of_failure(r);
+	case ANS_LISTED:
+	case ANS_POLICY:
+	case ANS_GREY:
+	case ANS_GOOD:
+	case ANS_AGE:
+	case ANS_INFO:
+	case ANS_UNKNOWN:
+	case ANS_KINDS:
+		break;
+	}
+	return must_hit ? CAUSE_NONE : CAUSE_WORLD;
+}
+
+enum cause
+health_cause(const struct list *l,
+    const struct probe_result probes[PROBE_KINDS])
+{
+	static const enum probe order[] = {
+		PROBE_RANDOM, PROBE_CLEAN, PROBE_LISTED
+	};
+	enum cause c;
+	size_t i;
+
+	for (i = 0; i < PROBE_KINDS; i++) {
+		if (!probes[order[i]].asked)
+			continue;
+		c = cause_of(l, order[i], &probes[order[i]].reply);
+		if (c != CAUSE_NONE)
+			return c;
+	}
+	return CAUSE_NONE;
+}
+
+static const char *const blame[] = {
+	[CAUSE_NONE] = "",
+	[CAUSE_REFUSED] = "they refuse what it asks, as they do with public "
+	    "and forwarding resolvers: run an own recursive resolver that "
+	    "does not forward",
+	[CAUSE_STRIPPED] = "it strips 127.0.0.0/8 from answers (rebinding "
+	    "protection): switch that off for the lists",
+	[CAUSE_FOREIGN] = "it rewrites NXDOMAIN: use an own recursive "
+	    "resolver",
+	[CAUSE_WORLD] = "it answers for names that do not exist: use an own "
+	    "recursive resolver",
+	[CAUSE_EMPTY] = "it says that nothing exists, not even their test "
+	    "entries: use an own recursive resolver",
+	[CAUSE_SILENT] = "it does not answer: see whether it runs and can "
+	    "reach the Internet",
+	[CAUSE_FAILURE] = "it cannot resolve anything: see its log",
+};
+
+static_assert(sizeof(blame) / sizeof(blame[0]) == CAUSE_KINDS,
+    "a sentence for every cause");
+
+void
+health_blame(enum cause c, const char *resolver, size_t list_count,
+    char *reason)
+{
+	snprintf(reason, BOARD_REASON_MAX, "resolver %s is at fault, not the "
+	    "%zu lists: %s", resolver, list_count, blame[c]);
 }

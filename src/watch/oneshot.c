@@ -59,7 +59,7 @@ run_task(struct task *t)
 		subjects[i] = &conf->subjects[t->subjects[i]];
 	t->tried++;
 	round_start(t->work->resolver, t->server, &conf->lists[l->list],
-	    l->kind, subjects, t->count, round_done, t);
+	    l->kind, subjects, t->count, true, round_done, t);
 	free(subjects);
 }
 
@@ -102,7 +102,7 @@ add_hit(struct task *t, size_t subject, const struct answer_seen *seen)
 	*text = (struct text_task){ w, subject, list };
 	w->texts++;
 	resolver_ask(w->resolver, t->server, name, l->query_zone,
-	    REPLY_TYPE_TXT, text_cb, text);
+	    REPLY_TYPE_TXT, true, text_cb, text);
 }
 
 static void

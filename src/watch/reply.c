@@ -119,6 +119,26 @@ take_addr(struct reply *out, const ns_rr *rr)
 	    (uint32_t)d[1] << 16 | (uint32_t)d[2] << 8 | d[3];
 }
 
+static void
+take_addr6(struct reply *out, const ns_rr *rr)
+{
+	if (ns_rr_rdlen(*rr) == 16 && out->addr6_count < REPLY_NAMES_MAX)
+		memcpy(out->addrs6[out->addr6_count++], ns_rr_rdata(*rr), 16);
+}
+
+static void
+take_name(ns_msg *msg, struct reply *out, const ns_rr *rr)
+{
+	char raw[NS_MAXDNAME];
+
+	if (out->name_count == REPLY_NAMES_MAX ||
+	    ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg),
+	    ns_rr_rdata(*rr), raw, sizeof(raw)) == -1)
+		return;
+	text_clean(out->names[out->name_count++], REPLY_NAME_MAX, raw,
+	    strlen(raw));
+}
+
 /* The strings of one record belong together, records are parted by " | ". */
 static void
 take_text(struct reply *out, const ns_rr *rr)
@@ -207,6 +227,10 @@ reply_read(const unsigned char *msg, size_t len, const char *name,
 			take_addr(out, &rr);
 		else if (type == REPLY_TYPE_TXT)
 			take_text(out, &rr);
+		else if (type == REPLY_TYPE_AAAA)
+			take_addr6(out, &rr);
+		else if (type == REPLY_TYPE_PTR)
+			take_name(&handle, out, &rr);
 	}
 	if (records == 0)
 		out->status = REPLY_NODATA;

@@ -15,6 +15,8 @@
 
 #define REPLY_ADDRS_MAX	32
 #define REPLY_TEXT_MAX	512
+#define REPLY_NAMES_MAX	8
+#define REPLY_NAME_MAX	256
 
 /* How a query ended.  Each says something different to the operator. */
 enum reply_status {
@@ -37,7 +39,9 @@ const char	*reply_status_name(enum reply_status);
 
 enum {
 	REPLY_TYPE_A = 1,	/* numbers of the DNS itself */
+	REPLY_TYPE_PTR = 12,
 	REPLY_TYPE_TXT = 16,
+	REPLY_TYPE_AAAA = 28,
 };
 
 struct reply {
@@ -45,6 +49,10 @@ struct reply {
 	uint32_t	 addrs[REPLY_ADDRS_MAX];	/* host order */
 	size_t		 addr_count;
 	bool		 more_addrs;	/* than fit: do not trust the rest */
+	uint8_t		 addrs6[REPLY_NAMES_MAX][16];	/* AAAA */
+	size_t		 addr6_count;
+	char		 names[REPLY_NAMES_MAX][REPLY_NAME_MAX];	/* PTR */
+	size_t		 name_count;
 	bool		 aliased;	/* through a CNAME chain */
 	bool		 left_zone;	/* the chain ends outside the zone */
 	uint32_t	 ttl_s;		/* the smallest, clamped to 1 day */

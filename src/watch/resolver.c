@@ -19,6 +19,7 @@
 
 #include <ares.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -59,8 +60,11 @@ struct resolver {
 	struct event_base	*base;
 	struct server		*servers;
 	size_t			 server_count;
-	struct questions	 waiting;
+	struct questions	 urgent, waiting;
 	int			 open, parallel;
+	double			 rate, tokens;	/* a bucket, see may_ask() */
+	int64_t			 filled_ms;	/* monotonic */
+	struct event		*refill;
 	struct event		*pump;		/* launches what waits */
 	struct event		*tick;		/* lets c-ares see time-outs */
 	struct timeval		 tick_every;
@@ -176,9 +180,50 @@ answer_cb(void *arg, int status, int timeouts, unsigned char *msg, int len)
 		    &reply);
 	else
 		reply.status = status_of(status);
-	if (!r->closing && !TAILQ_EMPTY(&r->waiting))
+	if (!r->closing && (!TAILQ_EMPTY(&r->urgent) ||
+	    !TAILQ_EMPTY(&r->waiting)))
 		event_active(r->pump, 0, 0);
 	finish(q, &reply);
+}
+
+/* A token bucket that holds as much as may be in flight: bursts of that
+ * size pass, and the average stays at the rate. */
+static bool
+may_ask(struct resolver *r)
+{
+	struct timeval soon;
+	int64_t now, wait;
+
+	if (r->rate <= 0)
+		return true;
+	now = clock_mono_ms();
+	r->tokens += (double)(now - r->filled_ms) * r->rate / 1000;
+	if (r->tokens > r->parallel)
+		r->tokens = r->parallel;
+	r->filled_ms = now;
+	if (r->tokens >= 1) {
+		r->tokens -= 1;
+		return true;
+	}
+	wait = (int64_t)(1000 * (1 - r->tokens) / r->rate) + 1;
+	soon = (struct timeval){ wait / 1000, (wait % 1000) * 1000 };
+	event_add(r->refill, &soon);
+	return false;
+}
+
+static struct question *
+next_question(struct resolver *r)
+{
+	struct question *q;
+
+	if ((q = TAILQ_FIRST(&r->urgent)) != NULL) {
+		TAILQ_REMOVE(&r->urgent, q, link);
+		return q;
+	}
+	if ((q = TAILQ_FIRST(&r->waiting)) == NULL || !may_ask(r))
+		return NULL;
+	TAILQ_REMOVE(&r->waiting, q, link);
+	return q;
 }
 
 static void
@@ -189,9 +234,7 @@ pump_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	while (r->open < r->parallel &&
-	    (q = TAILQ_FIRST(&r->waiting)) != NULL) {
-		TAILQ_REMOVE(&r->waiting, q, link);
+	while (r->open < r->parallel && (q = next_question(r)) != NULL) {
 		r->open++;
 		r->asked++;
 		/* A name that is too long calls back from within. */
@@ -204,14 +247,17 @@ pump_cb(evutil_socket_t fd, short what, void *arg)
 
 void
 resolver_ask(struct resolver *r, size_t server, const char *name,
-    const char *zone, int type, resolver_cb *cb, void *ctx)
+    const char *zone, int type, bool urgent, resolver_cb *cb, void *ctx)
 {
 	struct question *q = xcalloc(1, sizeof(*q));
 
 	*q = (struct question){ .resolver = r, .server = server,
 	    .name = xstrdup(name), .zone = xstrdup(zone), .type = type,
 	    .cb = cb, .ctx = ctx };
-	TAILQ_INSERT_TAIL(&r->waiting, q, link);
+	if (urgent)
+		TAILQ_INSERT_TAIL(&r->urgent, q, link);
+	else
+		TAILQ_INSERT_TAIL(&r->waiting, q, link);
 	event_active(r->pump, 0, 0);
 }
 
@@ -306,6 +352,10 @@ resolver_new(struct event_base *base, const struct resolver_conf *conf,
 	*why = NULL;
 	r->base = base;
 	r->parallel = conf->parallel;
+	r->rate = conf->rate;
+	r->tokens = conf->parallel;
+	r->filled_ms = clock_mono_ms();
+	TAILQ_INIT(&r->urgent);
 	TAILQ_INIT(&r->waiting);
 	every = conf->timeout_ms / 8;
 	every = every < 10 ? 10 : every > 250 ? 250 : every;
@@ -313,7 +363,8 @@ resolver_new(struct event_base *base, const struct resolver_conf *conf,
 	    (every % 1000) * 1000 };
 	r->pump = event_new(base, -1, 0, pump_cb, r);
 	r->tick = evtimer_new(base, tick_cb, r);
-	if (r->pump == NULL || r->tick == NULL ||
+	r->refill = evtimer_new(base, pump_cb, r);
+	if (r->pump == NULL || r->tick == NULL || r->refill == NULL ||
 	    ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
 		fatalx("DNS: cannot set up the resolver");
 	if (count == 0)
@@ -355,11 +406,11 @@ resolver_free(struct resolver *r)
 	/* Callbacks may ask again; such questions are cancelled below. */
 	for (i = 0; i < r->server_count; i++)
 		ares_destroy(r->servers[i].channel);
-	while ((q = TAILQ_FIRST(&r->waiting)) != NULL) {
-		TAILQ_REMOVE(&r->waiting, q, link);
+	r->rate = 0;
+	while ((q = next_question(r)) != NULL)
 		finish(q, &cancelled);
-	}
 	event_free(r->pump);
+	event_free(r->refill);
 	event_free(r->tick);
 	free(r->servers);
 	free(r);

@@ -24,6 +24,7 @@ struct resolver_conf {
 	int64_t			 timeout_ms;	/* of the first try */
 	int			 tries;
 	int			 parallel;	/* questions in flight */
+	int			 rate;		/* a second; 0: no limit */
 };
 
 /* reply is valid during the call. */
@@ -44,12 +45,13 @@ const char	*resolver_server_name(const struct resolver *, size_t server);
 
 /*
  * Asks server for name (without final dot) of REPLY_TYPE_; zone: the
- * list's, see reply_read().  Copies name and zone.  cb is called exactly
- * once, never before this returns.
+ * list's, see reply_read().  Copies name and zone.  urgent questions go
+ * before all others and are not held back by the rate.  cb is called
+ * exactly once, never before this returns.
  */
 void		 resolver_ask(struct resolver *, size_t server,
 		    const char *name, const char *zone, int type,
-		    resolver_cb *cb, void *ctx);
+		    bool urgent, resolver_cb *cb, void *ctx);
 
 /* Questions sent so far, tries not counted. */
 uint64_t	 resolver_asked(const struct resolver *);

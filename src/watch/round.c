@@ -32,7 +32,7 @@ struct round {
 	struct asked		*asked;
 	size_t			 count, asked_count;
 	size_t			 pending;
-	bool			 cancelled;
+	bool			 urgent, cancelled;
 	round_cb		*cb;
 	void			*ctx;
 };
@@ -48,6 +48,8 @@ finish(struct round *r)
 	if (!r->cancelled)
 		result.health = health_judge(r->list, r->probes,
 		    resolver_server_name(r->resolver, r->server), reason);
+	if (result.health != HEALTH_USABLE)
+		result.cause = health_cause(r->list, r->probes);
 	result.reason = reason;
 	r->cb(r->ctx, &result);
 	free(r->answers);
@@ -82,7 +84,7 @@ ask(struct round *r, bool is_probe, size_t index, const char *name)
 	*a = (struct asked){ r, is_probe, index };
 	r->pending++;
 	resolver_ask(r->resolver, r->server, name, r->list->query_zone,
-	    REPLY_TYPE_A, answer_cb, a);
+	    REPLY_TYPE_A, r->urgent, answer_cb, a);
 }
 
 static void
@@ -126,14 +128,15 @@ round_query_name(const struct list *l, const struct subject *s, char *buf)
 struct round *
 round_start(struct resolver *resolver, size_t server, const struct list *l,
     enum subject_kind kind, const struct subject *const *subjects,
-    size_t count, round_cb *cb, void *ctx)
+    size_t count, bool urgent, round_cb *cb, void *ctx)
 {
 	struct round *r = xcalloc(1, sizeof(*r));
 	char label[RANDOM_LETTERS + 4], name[NAME_BYTES];
 	size_t i;
 
 	*r = (struct round){ .resolver = resolver, .server = server,
-	    .list = l, .count = count, .cb = cb, .ctx = ctx };
+	    .list = l, .count = count, .urgent = urgent,
+	    .cb = cb, .ctx = ctx };
 	r->answers = xcalloc(count, sizeof(*r->answers));
 	r->status = xcalloc(count, sizeof(*r->status));
 	r->asked = xcalloc(count + PROBE_KINDS, sizeof(*r->asked));

@@ -15,6 +15,7 @@
 
 struct round_result {
 	enum health		 health;
+	enum cause		 cause;
 	const char		*reason;	/* "" when usable */
 	const struct answer_seen *answers;	/* one per subject */
 	const enum reply_status	*status;	/* how each query ended */
@@ -30,11 +31,12 @@ struct round;				/* opaque */
 /*
  * Subjects must all be of that kind and are copied; list must live until
  * the callback, which comes exactly once and never before this returns.
+ * urgent: before all that is not.
  */
 struct round	*round_start(struct resolver *, size_t server,
 		    const struct list *, enum subject_kind,
 		    const struct subject *const *subjects, size_t count,
-		    round_cb *cb, void *ctx);
+		    bool urgent, round_cb *cb, void *ctx);
 
 /* Writes the name that is asked for a subject: NULL if it would be longer
  * than a name can be.  buf holds 256. */
