@@ -101,7 +101,7 @@ settle(struct daemon *d)
 		tell(d, &e);
 	if (d->redis != NULL)
 		redis_put_board(d->redis, d->board, now);
-	statefile_save(d->state, d->board, now);
+	statefile_save(d->state, d->board);
 	arm_tick(d, next, now);
 }
 
@@ -149,11 +149,15 @@ static void
 redis_status_cb(void *ctx, enum redis_status status, const char *why)
 {
 	struct daemon *d = ctx;
+	struct event e = { .kind = EVENT_NOTE, .at_ms = clock_wall_ms() };
 
-	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: %s%s%s",
+	/* The store has logged it; this is for the time line. */
+	snprintf(e.text, sizeof(e.text), "Redis: %s%s%s",
 	    status == REDIS_CONNECTED ? "connected" : "not connected, "
 	    "overrides and states go on as they are known here",
 	    why[0] != '\0' ? ": " : "", why);
+	if (d->control != NULL)
+		control_event(d->control, &e);
 	settle(d);
 }
 
@@ -394,6 +398,39 @@ op_store(void *ctx, struct control_store *out)
 }
 
 static const char *
+op_resolver_fault(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return d->checker != NULL ? checker_resolver_fault(d->checker) : NULL;
+}
+
+static int64_t
+op_daily(void *ctx, size_t list)
+{
+	struct daemon *d = ctx;
+
+	return d->checker != NULL ? checker_daily(d->checker, list) : 0;
+}
+
+static void
+op_identity(void *ctx, size_t egress, size_t addr,
+    struct control_identity *out)
+{
+	static const char *const states[] = {
+		[IDENTITY_UNKNOWN] = "unknown",
+		[IDENTITY_GOOD] = "good",
+		[IDENTITY_BAD] = "bad",
+	};
+	struct daemon *d = ctx;
+
+	*out = (struct control_identity){ .state = "unknown" };
+	if (d->identity != NULL)
+		out->state = states[identity_get(d->identity, egress, addr,
+		    &out->name, &out->text)];
+}
+
+static const char *
 op_front_where(void *ctx, enum front_kind kind)
 {
 	struct daemon *d = ctx;
@@ -476,6 +513,9 @@ start_fronts(struct daemon *d)
 		.next_check = op_next_check,
 		.store = op_store,
 		.front_where = op_front_where,
+		.resolver_fault = op_resolver_fault,
+		.daily = op_daily,
+		.identity = op_identity,
 	};
 	const struct config *c = d->conf;
 	struct control_ops mine = ops;
@@ -587,7 +627,7 @@ finish(struct daemon *d)
 	control_stop(d->control);
 	d->control = NULL;
 	stop_watching(d);
-	statefile_save(d->state, d->board, clock_wall_ms());
+	statefile_save(d->state, d->board);
 	if (d->redis != NULL)
 		redis_free(d->redis, REDIS_GOODBYE_MS);
 	statefile_close(d->state, STATE_GOODBYE_MS);
@@ -651,7 +691,7 @@ main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' },
 		{ 0 }
 	};
-	struct daemon d = { 0 };
+	static struct daemon d;	/* outlived by libmilter's threads */
 	struct errors errs = { 0 };
 	bool foreground = false, test = false, verbose = false;
 	const char *path = DEFAULT_CONFIG;
@@ -701,6 +741,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "mailbraked: not started: %zu error%s in the "
 		    "configuration\n", errs.error_count,
 		    errs.error_count == 1 ? "" : "s");
+		errors_free(&errs);
+		free(absolute);
 		return 1;
 	}
 	if (!foreground)
@@ -712,7 +754,8 @@ main(int argc, char **argv)
 		strcpy(d.host, "localhost");
 	umask(022);
 	make_directories(d.conf);
-	process_drop_privileges(d.conf->user);
+	process_drop_privileges(d.conf->user, d.conf->user_given,
+	    d.conf->socket_group != NULL ? d.conf->socket_group : "postfix");
 	block_signals();
 	event_set_log_callback(libevent_log_cb);
 	if (evthread_use_pthreads() == -1 ||

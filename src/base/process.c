@@ -20,6 +20,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#define GROUPS_MAX	64
+
 static int ready_fd = -1;		/* a parent waits at the other end */
 
 void
@@ -112,20 +114,39 @@ process_make_parent(const char *path, const char *user, unsigned int mode)
 	free(copy);
 }
 
+/* The groups that the user database gives, and one more. */
+static bool
+set_groups(const struct passwd *pw, const char *group)
+{
+	struct group *gr = getgrnam(group);
+	gid_t groups[GROUPS_MAX];
+	int count = GROUPS_MAX - 1;
+
+	if (gr == NULL)
+		return initgroups(pw->pw_name, pw->pw_gid) == 0;
+	if (getgrouplist(pw->pw_name, pw->pw_gid, groups, &count) == -1)
+		return false;
+	groups[count++] = gr->gr_gid;
+	return setgroups((size_t)count, groups) == 0;
+}
+
 void
-process_drop_privileges(const char *user)
+process_drop_privileges(const char *user, bool must_exist, const char *group)
 {
 	struct passwd *pw;
 
 	if (geteuid() != 0 || user[0] == '\0' || strcmp(user, "root") == 0)
 		return;
-	if ((pw = getpwnam(user)) == NULL) {
+	if ((pw = getpwnam(user)) == NULL && must_exist)
+		fatalx("not started: there is no user \"%s\": create it "
+		    "(useradd -r %s) or change user", user, user);
+	if (pw == NULL) {
 		log_warnx("there is no user \"%s\", so this goes on as root: "
 		    "create it (useradd -r %s) or set user = \"...\"", user,
 		    user);
 		return;
 	}
-	if (initgroups(user, pw->pw_gid) == -1 || setgid(pw->pw_gid) == -1 ||
+	if (!set_groups(pw, group) || setgid(pw->pw_gid) == -1 ||
 	    setuid(pw->pw_uid) == -1)
 		fatal("cannot become user %s", user);
 	if (pw->pw_uid != 0 && setuid(0) != -1)

@@ -26,11 +26,13 @@ void	process_make_parent(const char *path, const char *user,
 	    unsigned int mode);
 
 /*
- * Becomes user with the groups that it is in.  Does nothing unless started
- * by root.  Where there is no such user it stays root and says so: a brake
- * that does not start would be worse.  Ends the process if the change
- * itself fails.
+ * Becomes user, with the groups that it is in and, if there is such a
+ * group, with group: that sockets can be given to it.  Does nothing unless
+ * started by root.  Where there is no such user it stays root and says so,
+ * since a brake that does not start would be worse, unless must_exist.
+ * Ends the process if the change itself fails.
  */
-void	process_drop_privileges(const char *user);
+void	process_drop_privileges(const char *user, bool must_exist,
+	    const char *group);
 
 #endif

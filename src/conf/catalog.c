@@ -101,7 +101,7 @@ const struct setting catalog_row_schema[] = {
 	{ "note", SET_STRING, AT(struct list_row, note) },
 	{ "verified", SET_BOOL, AT(struct list_row, verified),
 	    GIVEN(struct list_row, verified_given) },
-	{ "key", SET_STRING, AT(struct list_row, key) },
+	{ "key", SET_STRING, AT(struct list_row, key), .secret = true },
 	{ 0 }
 };
 
@@ -219,6 +219,19 @@ find_list(struct catalog *cat, const char *zone, char **key)
 	return NULL;
 }
 
+/* One line of ASCII: it reaches replies, logs and files. */
+static void
+set_string(char **out, const char *text)
+{
+	size_t room;
+
+	if (text == NULL)
+		return;
+	free(*out);
+	room = strlen(text) + 1;
+	*out = text_clean(xcalloc(1, room), room, text, room - 1);
+}
+
 /* --- answers ----------------------------------------------------------- */
 
 static bool
@@ -320,7 +333,7 @@ set_answers(struct list *l, const struct rows *rows, const char *zone,
 		a.bits = (uint8_t)r->bits;
 		if (r->weight_given)
 			a.weight = r->weight;
-		a.name = xstrdup(r->name);
+		set_string(&a.name, r->name);
 		add_answer(l, a);
 	}
 	add_universal_refusal(l);
@@ -413,15 +426,6 @@ new_list(struct catalog *cat, const char *zone)
 }
 
 static void
-set_string(char **out, const char *text)
-{
-	if (text == NULL)
-		return;
-	free(*out);
-	*out = xstrdup(text);
-}
-
-static void
 set_key(struct list *l, const char *key, const struct position *at,
     struct errors *errs)
 {
@@ -449,8 +453,12 @@ static void
 set_fields(struct list *l, const struct list_row *r, struct errors *errs)
 {
 	size_t i, k;
+	bool known = r->influence == NULL;
 
 	set_string(&l->operator, r->operator);
+	if (r->lists.given && r->lists.count == 0 && !r->lists.bad)
+		errors_add(errs, &r->lists.at, "%s: lists = []: must have at "
+		    "least one of \"ipv4\", \"ipv6\", \"domains\"", l->zone);
 	if (r->lists.given) {
 		memset(l->kinds, 0, sizeof(l->kinds));
 		for (i = 0; i < r->lists.count; i++) {
@@ -476,8 +484,9 @@ set_fields(struct list *l, const struct list_row *r, struct errors *errs)
 		l->limit = r->limit;
 	if (r->verified_given)
 		l->verified = r->verified;
-	if (r->influence != NULL && text_nearest(r->influence,
-	    influence_words, 4) == NULL)
+	for (i = 0; influence_words[i] != NULL; i++)
+		known = known || strcmp(r->influence, influence_words[i]) == 0;
+	if (!known)
 		errors_add(errs, &r->head.at, "%s: influence \"%s\": must be "
 		    "\"high\", \"medium\", \"low\" or \"none\"", l->zone,
 		    r->influence);
@@ -508,25 +517,17 @@ void
 catalog_apply(struct catalog *cat, const struct rows *rows,
     struct errors *errs)
 {
+	size_t *named = xcalloc(rows->count, sizeof(*named));
 	const struct list_row *r;
 	const struct denied *no;
 	struct list *l;
 	char *zone, *key;
-	size_t i, j;
+	size_t i, j, named_count = 0;
 
 	for (i = 0; i < rows->count; i++) {
 		r = (const struct list_row *)rows->v + i;
 		if ((zone = row_zone(r, errs)) == NULL)
 			continue;
-		for (j = 0; j < i; j++) {
-			const char *other =
-			    ((const struct list_row *)rows->v)[j].zone;
-
-			if (text_same(other, r->zone))
-				errors_add(errs, &r->head.at, "zone \"%s\" "
-				    "stands twice in lists: keep one of them",
-				    zone);
-		}
 		no = find_denied(cat, zone);
 		if (no != NULL && !(r->enabled_given && !r->enabled)) {
 			errors_add(errs, &r->head.at, "zone \"%s\" is "
@@ -540,6 +541,13 @@ catalog_apply(struct catalog *cat, const struct rows *rows,
 		key = NULL;
 		if ((l = find_list(cat, zone, &key)) == NULL)
 			l = new_list(cat, zone);
+		for (j = 0; j < named_count; j++) {
+			if (named[j] == (size_t)(l - cat->lists))
+				errors_add(errs, &r->head.at, "zone \"%s\" "
+				    "stands twice in lists: keep one of them",
+				    l->zone);
+		}
+		named[named_count++] = (size_t)(l - cat->lists);
 		/* Who names a list wants it, unless he says otherwise. */
 		l->enabled = true;
 		set_fields(l, r, errs);
@@ -551,6 +559,7 @@ catalog_apply(struct catalog *cat, const struct rows *rows,
 		free(key);
 		free(zone);
 	}
+	free(named);
 }
 
 static void

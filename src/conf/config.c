@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,7 @@ struct file {
 	struct listen_group	 listen;
 	struct redis_group	 redis;
 	char			*state_file, *gate_file, *hooks, *user;
-	bool			 gate_file_given, hooks_given;
+	bool			 gate_file_given, hooks_given, user_given;
 };
 
 static const char *const mode_words[] = { "enforce", "observe", NULL };
@@ -194,7 +195,8 @@ static const struct setting redis_schema[] = {
 	{ "prefix", SET_STRING, AT(struct redis_group, prefix),
 	    "mailbrake:" },
 	{ "username", SET_STRING, AT(struct redis_group, username) },
-	{ "password", SET_STRING, AT(struct redis_group, password) },
+	{ "password", SET_STRING, AT(struct redis_group, password),
+	    .secret = true },
 	{ "database", SET_INT, AT(struct redis_group, database), "0", 0,
 	    65535 },
 	{ 0 }
@@ -234,7 +236,8 @@ const struct setting config_schema[] = {
 	    GIVEN(struct file, gate_file_given) },
 	{ "hooks", SET_STRING, AT(struct file, hooks), "",
 	    GIVEN(struct file, hooks_given) },
-	{ "user", SET_STRING, AT(struct file, user), "mailbrake" },
+	{ "user", SET_STRING, AT(struct file, user), "mailbrake",
+	    GIVEN(struct file, user_given) },
 	{ 0 }
 };
 
@@ -293,7 +296,7 @@ add_addresses(struct policy *p, struct egress *e, const struct egress_row *r,
 	struct addr a;
 	size_t i, j, k;
 
-	if (r->addresses.count == 0 && !r->addresses.given)
+	if (r->addresses.count == 0 && !r->addresses.bad)
 		errors_add(errs, at, "egress \"%s\" needs addresses = "
 		    "[\"203.0.113.7\"]", e->name);
 	e->addrs = xcalloc(r->addresses.count, sizeof(*e->addrs));
@@ -303,7 +306,8 @@ add_addresses(struct policy *p, struct egress *e, const struct egress_row *r,
 			    "or IPv6 address", r->addresses.v[i]);
 			continue;
 		}
-		for (j = 0; j < p->egress_count; j++) {
+		/* This egress too: what counts once must stand once. */
+		for (j = 0; j <= p->egress_count; j++) {
 			struct egress *o = &p->egress[j];
 
 			for (k = 0; k < o->addr_count; k++) {
@@ -533,6 +537,20 @@ add_pools(struct policy *p, const struct rows *rows, struct errors *errs)
 	}
 }
 
+/* A bare domain would be taken for a mailbox, and never match. */
+static void
+check_pattern(const char *pattern, const char *name,
+    const struct position *at, struct errors *errs)
+{
+	const char *sign = pattern != NULL ? strrchr(pattern, '@') : NULL;
+
+	if (pattern != NULL && ((sign == NULL && strchr(pattern, '.')
+	    != NULL) || (sign != NULL && sign[1] == '\0')))
+		errors_add(errs, at, "routes: %s = \"%s\": must be a domain "
+		    "like \"@example.org\" or a mailbox like "
+		    "\"news@example.org\"", name, pattern);
+}
+
 static void
 add_routes(struct policy *p, const struct rows *rows, struct errors *errs)
 {
@@ -550,6 +568,8 @@ add_routes(struct policy *p, const struct rows *rows, struct errors *errs)
 			    r->pool != NULL ? r->pool : "");
 			continue;
 		}
+		check_pattern(r->sender, "sender", &r->head.at, errs);
+		check_pattern(r->recipient, "recipient", &r->head.at, errs);
 		route = &p->routes[p->route_count++];
 		route->sender = xstrdup(r->sender);
 		route->recipient = xstrdup(r->recipient);
@@ -562,34 +582,40 @@ add_routes(struct policy *p, const struct rows *rows, struct errors *errs)
 
 static void
 read_endpoint(struct endpoint *out, const char *text, const char *fallback,
-    const char *name, const struct listen_group *g, struct errors *errs)
+    const char *name, const struct listen_group *g,
+    const struct schema_file *f, struct errors *errs)
 {
+	char path[64];
+	struct position at;
 	const char *wrong;
 
 	if (text == NULL)
 		text = g->head.given ? "" : fallback;
-	if ((wrong = endpoint_parse(text, out)) != NULL)
-		errors_add(errs, &g->head.at, "listen.%s: \"%s\" %s", name,
-		    text, wrong);
+	if ((wrong = endpoint_parse(text, out)) == NULL)
+		return;
+	snprintf(path, sizeof(path), "listen.%s", name);
+	at = schema_where(f, path);
+	errors_add(errs, &at, "%s: \"%s\" %s", path, text, wrong);
 }
 
 static void
 read_listen(struct config *c, const struct listen_group *g,
-    struct errors *errs)
+    const struct schema_file *f, struct errors *errs)
 {
-	struct endpoint ignored;
+	struct endpoint ignored = { 0 };
 
 	read_endpoint(&c->milter, g->milter, "unix:" DEFAULT_RUN_DIR
-	    "/milter.sock", "milter", g, errs);
+	    "/milter.sock", "milter", g, f, errs);
 	read_endpoint(&c->policy_service, g->policy, "inet:127.0.0.1:10045",
-	    "policy", g, errs);
+	    "policy", g, f, errs);
 	read_endpoint(&c->control, g->control, DEFAULT_CONTROL, "control", g,
+	    f, errs);
+	read_endpoint(&ignored, g->socketmap, "", "socketmap", g, f,
 	    errs);
-	read_endpoint(&ignored, g->socketmap, "", "socketmap", g, errs);
 	if (ignored.kind != ENDPOINT_NONE)
 		errors_warn(errs, &g->head.at, "listen.socketmap is not "
 		    "offered by this version");
-	read_endpoint(&ignored, g->http, "", "http", g, errs);
+	read_endpoint(&ignored, g->http, "", "http", g, f, errs);
 	if (ignored.kind != ENDPOINT_NONE)
 		errors_warn(errs, &g->head.at, "listen.http is not offered "
 		    "by this version");
@@ -627,20 +653,23 @@ read_resolvers(struct config *c, const struct check_group *g,
 
 static void
 read_redis(struct config *c, const struct redis_group *g,
-    struct errors *errs)
+    const struct schema_file *f, struct errors *errs)
 {
+	struct position at = schema_where(f, "redis.server");
 	const char *wrong;
 
 	c->has_redis = g->head.given;
 	wrong = endpoint_parse_server(g->server, REDIS_PORT,
 	    &c->redis_server);
 	if (wrong != NULL)
-		errors_add(errs, &g->head.at, "redis.server: \"%s\" %s",
+		errors_add(errs, &at, "redis.server: \"%s\" %s",
 		    g->server, wrong);
-	if (g->prefix[0] == '\0' || strpbrk(g->prefix, " *?[]\\") != NULL)
-		errors_add(errs, &g->head.at, "redis.prefix: \"%s\": must "
+	if (g->prefix[0] == '\0' || strpbrk(g->prefix, " *?[]\\") != NULL) {
+		at = schema_where(f, "redis.prefix");
+		errors_add(errs, &at, "redis.prefix: \"%s\": must "
 		    "not be empty nor have spaces or any of *?[]\\",
 		    g->prefix);
+	}
 	if (g->username != NULL && g->password == NULL)
 		errors_add(errs, &g->head.at, "redis.username \"%s\" needs "
 		    "redis.password", g->username);
@@ -651,11 +680,19 @@ read_redis(struct config *c, const struct redis_group *g,
 }
 
 static void
-read_lists(struct config *c, const struct file *raw, struct errors *errs)
+read_lists(struct config *c, const struct file *raw,
+    const struct schema_file *f, struct errors *errs)
 {
-	struct position at = raw->head.at;
+	struct position at = schema_where(f, "catalogue");
 	struct catalog cat = { 0 };
 	struct stat st;
+
+	/* A reload is done from another directory. */
+	if (raw->catalogue[0] != '\0' && raw->catalogue[0] != '/') {
+		errors_add(errs, &at, "catalogue: \"%s\": must be an "
+		    "absolute path, or \"\" for none", raw->catalogue);
+		return;
+	}
 
 	/* An own build or a broken package may lack the shipped file; lists
 	 * that the operator names himself work without it. */
@@ -664,6 +701,10 @@ read_lists(struct config *c, const struct file *raw, struct errors *errs)
 		errors_warn(errs, &at, "the shipped catalogue %s is missing: "
 		    "only the lists of this file are watched; install it or "
 		    "name it with catalogue", raw->catalogue);
+	else if (raw->catalogue[0] != '\0' && raw->catalogue_given &&
+	    access(raw->catalogue, R_OK) == -1)
+		errors_add(errs, &at, "catalogue: \"%s\" cannot be read: %s",
+		    raw->catalogue, strerror(errno));
 	else if (raw->catalogue[0] != '\0')
 		catalog_load(raw->catalogue, &cat, errs);
 	catalog_apply(&cat, &raw->lists, errs);
@@ -740,8 +781,10 @@ not_yet(const struct file *raw, struct errors *errs)
 }
 
 static void
-fill(struct config *c, const struct file *raw, struct errors *errs)
+fill(struct config *c, const struct file *raw, const struct schema_file *f,
+    struct errors *errs)
 {
+	struct position at = schema_where(f, "state_file");
 	struct policy *p = c->policy;
 
 	p->mode = (enum mode)raw->mode;
@@ -760,10 +803,11 @@ fill(struct config *c, const struct file *raw, struct errors *errs)
 	c->confirm_delay_ms = raw->check.confirm_delay_ms;
 	c->state_file = xstrdup(raw->state_file);
 	c->user = xstrdup(raw->user);
+	c->user_given = raw->user_given;
 	c->egress_given = raw->egress.count > 0;
 	read_resolvers(c, &raw->check, errs);
-	read_listen(c, &raw->listen, errs);
-	read_redis(c, &raw->redis, errs);
+	read_listen(c, &raw->listen, f, errs);
+	read_redis(c, &raw->redis, f, errs);
 	read_local(p, raw);
 	read_domains(p, &raw->domains, errs);
 	if (c->egress_given) {
@@ -775,10 +819,10 @@ fill(struct config *c, const struct file *raw, struct errors *errs)
 		    &raw->routes.at, "pools and routes need egress = ( ... )");
 	}
 	if (raw->state_file[0] != '\0' && raw->state_file[0] != '/')
-		errors_add(errs, &raw->head.at, "state_file: \"%s\": must be "
+		errors_add(errs, &at, "state_file: \"%s\": must be "
 		    "an absolute path, or \"\" for none", raw->state_file);
 	not_yet(raw, errs);
-	read_lists(c, raw, errs);
+	read_lists(c, raw, f, errs);
 }
 
 struct config *
@@ -793,7 +837,7 @@ config_load(const char *path, struct errors *errs)
 	f = schema_read(path, config_schema, &raw, errs);
 	/* A file that could not be parsed says nothing else of use. */
 	if (raw.head.given)
-		fill(c, &raw, errs);
+		fill(c, &raw, f, errs);
 	schema_free(config_schema, &raw);
 	schema_close(f);
 	if (errs->error_count > 0) {

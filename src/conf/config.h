@@ -44,6 +44,7 @@ struct config {
 
 	char		*state_file;	/* "" for none */
 	char		*user;
+	bool		 user_given;
 	char		*file;		/* where this was read from */
 };
 

@@ -15,6 +15,7 @@
 
 #define DEPTH_MAX	10		/* libconfig's own limit */
 #define FILE_MAX_BYTES	(8 * 1024 * 1024)
+#define READ_BYTES	16384		/* to begin with */
 #define DIGITS_MAX	9		/* more may not fit 32 bits */
 
 struct scan {
@@ -27,10 +28,11 @@ struct scan {
 static char *
 read_file(const char *path, const struct position *from, struct errors *errs)
 {
+	const char *why = NULL;
 	FILE *f = NULL;
-	char *text = NULL;
+	char *text;
 	struct stat st;
-	size_t len;
+	size_t len = 0, n, room = READ_BYTES;
 
 	if (stat(path, &st) == -1 ||
 	    (S_ISREG(st.st_mode) && (f = fopen(path, "r")) == NULL)) {
@@ -38,18 +40,32 @@ read_file(const char *path, const struct position *from, struct errors *errs)
 		    strerror(errno));
 		return NULL;
 	}
-	if (f == NULL || st.st_size > FILE_MAX_BYTES) {
-		errors_add(errs, from, "cannot read %s: %s", path,
-		    f == NULL ? "it is not a file" : "it is too large");
-		if (f != NULL)
-			fclose(f);
+	if (f == NULL) {
+		errors_add(errs, from, "cannot read %s: it is not a file",
+		    path);
 		return NULL;
 	}
-	text = xcalloc(1, (size_t)st.st_size + 1);
-	len = fread(text, 1, (size_t)st.st_size, f);
+	text = xcalloc(1, room);
+	while (len <= FILE_MAX_BYTES &&
+	    (n = fread(text + len, 1, room - len, f)) > 0) {
+		if ((len += n) == room)
+			text = xreallocarray(text, 1, room *= 2);
+	}
+	if (ferror(f))
+		why = strerror(errno);
+	else if (len > FILE_MAX_BYTES)
+		why = "it is too large";
+	else if (memchr(text, '\0', len) != NULL)
+		/* libconfig would read on behind it, and we not. */
+		why = "it is no text: there is a NUL byte in it";
 	fclose(f);
-	text[len] = '\0';
-	return text;
+	if (why == NULL) {
+		text[len] = '\0';
+		return text;
+	}
+	errors_add(errs, from, "cannot read %s: %s", path, why);
+	free(text);
+	return NULL;
 }
 
 static void
@@ -87,18 +103,21 @@ static void
 check_number(struct scan *s, struct errors *errs)
 {
 	const char *start = s->p;
-	size_t len;
-	bool plain;
+	size_t len, digits;
+	bool plain, wide;
 
 	while (isalnum((unsigned char)*s->p) || *s->p == '.')
 		s->p++;
 	len = (size_t)(s->p - start);
-	plain = strspn(start, "0123456789") == len;
-	if (plain && len > 1 && start[0] == '0') {
+	/* "10L" has 64 bits, and its range is checked after parsing. */
+	digits = strspn(start, "0123456789");
+	wide = digits < len && start[digits] == 'L';
+	plain = digits == len || wide;
+	if (plain && digits > 1 && start[0] == '0') {
 		errors_add(errs, &s->at, "%s: %.*s begins with a zero, which "
 		    "some versions read as octal: write it without",
 		    s->setting, (int)len, start);
-	} else if ((plain && len > DIGITS_MAX) || (len > 10 &&
+	} else if ((plain && !wide && len > DIGITS_MAX) || (len > 10 &&
 	    (start[0] == '0' && (start[1] | 0x20) == 'x'))) {
 		errors_add(errs, &s->at, "%s: %.*s is too large a number",
 		    s->setting, (int)len, start);
@@ -123,14 +142,18 @@ check_include(struct scan *s, const char *include_dir, int depth,
 	s->p = open;
 	if (*open != '"' || (close = strchr(open + 1, '"')) == NULL)
 		return true;
-	if (open[1] == '/')
-		path = xasprintf("%.*s", (int)(close - open - 1), open + 1);
-	else
-		path = xasprintf("%s/%.*s", include_dir,
-		    (int)(close - open - 1), open + 1);
+	s->p = close + 1;
+	/* libconfig 1.5 would put the directory before that too. */
+	if (open[1] == '/') {
+		errors_add(errs, &s->at, "@include \"%.*s\": must be "
+		    "relative to %s, the directory of this configuration",
+		    (int)(close - open - 1), open + 1, include_dir);
+		return false;
+	}
+	path = xasprintf("%s/%.*s", include_dir, (int)(close - open - 1),
+	    open + 1);
 	ok = scan_file(path, include_dir, depth + 1, &s->at, names, errs);
 	free(path);
-	s->p = close + 1;
 	return ok;
 }
 

@@ -85,7 +85,8 @@ value_text(const config_setting_t *s, char *buf, size_t size)
 		snprintf(buf, size, "%lld", config_setting_get_int64(s));
 		break;
 	case CONFIG_TYPE_FLOAT:
-		snprintf(buf, size, "%g", config_setting_get_float(s));
+		/* Never without a point: 1e2 looks whole otherwise. */
+		snprintf(buf, size, "%#g", config_setting_get_float(s));
 		break;
 	case CONFIG_TYPE_STRING:
 		snprintf(buf, size, "\"%s\"", config_setting_get_string(s));
@@ -102,13 +103,14 @@ value_text(const config_setting_t *s, char *buf, size_t size)
 }
 
 static void
-wrong_type(struct walk *w, config_setting_t *s, const char *name,
+wrong_type(struct walk *w, config_setting_t *s, const struct setting *row,
     const char *wanted)
 {
 	struct position at = position_of(w, s);
 	char buf[120];
 
-	errors_add(w->errs, &at, "%s%s = %s: must be %s", w->prefix, name,
+	errors_add(w->errs, &at, "%s%s = %s: must be %s", w->prefix,
+	    row->name, row->secret ? type_name(config_setting_type(s)) :
 	    value_text(s, buf, sizeof(buf)), wanted);
 }
 
@@ -143,7 +145,7 @@ read_string(struct walk *w, config_setting_t *s, const struct setting *row,
 	char **out = (char **)(void *)(base + row->offset);
 
 	if (config_setting_type(s) != CONFIG_TYPE_STRING) {
-		wrong_type(w, s, row->name, "a string in quotes");
+		wrong_type(w, s, row, "a string in quotes");
 		return;
 	}
 	free(*out);
@@ -171,15 +173,17 @@ read_strings(struct walk *w, config_setting_t *s, const struct setting *row,
 	    config_setting_type(s) == CONFIG_TYPE_LIST) {
 		count = config_setting_length(s);
 	} else {
-		wrong_type(w, s, row->name,
+		wrong_type(w, s, row,
 		    "an array of strings like [\"a\", \"b\"]");
+		out->bad = true;
 		return;
 	}
 	for (i = 0; i < (count == -1 ? 1 : count); i++) {
 		e = count == -1 ? s : config_setting_get_elem(s,
 		    (unsigned int)i);
 		if (config_setting_type(e) != CONFIG_TYPE_STRING) {
-			wrong_type(w, e, row->name, "a string in quotes");
+			wrong_type(w, e, row, "a string in quotes");
+			out->bad = true;
 			continue;
 		}
 		text = config_setting_get_string(e);
@@ -188,6 +192,7 @@ read_strings(struct walk *w, config_setting_t *s, const struct setting *row,
 			errors_add(w->errs, &at, "%s%s: \"%s\": must be "
 			    "one of %s", w->prefix, row->name, text,
 			    list_words(row->words, words, sizeof(words)));
+			out->bad = true;
 			continue;
 		}
 		out->v = xreallocarray(out->v, out->count + 1,
@@ -205,7 +210,7 @@ read_int(struct walk *w, config_setting_t *s, const struct setting *row,
 	long long n;
 
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
-		wrong_type(w, s, row->name, "a whole number");
+		wrong_type(w, s, row, "a whole number");
 		return;
 	}
 	n = type == CONFIG_TYPE_INT ? config_setting_get_int(s) :
@@ -229,7 +234,7 @@ read_duration(struct walk *w, config_setting_t *s, const struct setting *row,
 	int64_t ms;
 
 	if (config_setting_type(s) != CONFIG_TYPE_STRING) {
-		wrong_type(w, s, row->name,
+		wrong_type(w, s, row,
 		    "a duration in quotes like \"15m\"");
 		return;
 	}
@@ -257,7 +262,7 @@ read_word(struct walk *w, config_setting_t *s, const struct setting *row,
 	int i;
 
 	if (config_setting_type(s) != CONFIG_TYPE_STRING) {
-		wrong_type(w, s, row->name, list_words(row->words, words,
+		wrong_type(w, s, row, list_words(row->words, words,
 		    sizeof(words)));
 		return;
 	}
@@ -282,7 +287,7 @@ read_groups(struct walk *w, config_setting_t *s, const struct setting *row,
 	out->at = position_of(w, s);
 	out->given = true;
 	if (config_setting_type(s) != CONFIG_TYPE_LIST) {
-		wrong_type(w, s, row->name,
+		wrong_type(w, s, row,
 		    "a list of groups like ( { ... }, { ... } )");
 		return;
 	}
@@ -292,7 +297,7 @@ read_groups(struct walk *w, config_setting_t *s, const struct setting *row,
 	for (i = 0; i < count; i++) {
 		e = config_setting_get_elem(s, (unsigned int)i);
 		if (config_setting_type(e) != CONFIG_TYPE_GROUP) {
-			wrong_type(w, e, row->name, "a group { ... } in each "
+			wrong_type(w, e, row, "a group { ... } in each "
 			    "place of the list");
 			continue;
 		}
@@ -326,7 +331,7 @@ read_setting(struct walk *w, config_setting_t *s, const struct setting *row,
 		break;
 	case SET_BOOL:
 		if (config_setting_type(s) != CONFIG_TYPE_BOOL)
-			wrong_type(w, s, row->name, "true or false");
+			wrong_type(w, s, row, "true or false");
 		else
 			*(bool *)(void *)(base + row->offset) =
 			    config_setting_get_bool(s) != 0;
@@ -339,7 +344,7 @@ read_setting(struct walk *w, config_setting_t *s, const struct setting *row,
 		break;
 	case SET_GROUP:
 		if (config_setting_type(s) != CONFIG_TYPE_GROUP) {
-			wrong_type(w, s, row->name, "a group { ... }");
+			wrong_type(w, s, row, "a group { ... }");
 			break;
 		}
 		memcpy(saved, w->prefix, sizeof(saved));
@@ -496,6 +501,23 @@ schema_free(const struct setting *table, void *out)
 	}
 }
 
+/* Keys and passwords, also one typed into a zone, are not shown: nothing of
+ * a line from where one may stand. */
+static void
+hide_secrets(char *line, size_t size)
+{
+	static const char *const words[] = { "key", "password", "zone" };
+	size_t i;
+	char *p;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if ((p = strcasestr(line, words[i])) == NULL)
+			continue;
+		p += strlen(words[i]);
+		text_copy(p, size - (size_t)(p - line), " ...");
+	}
+}
+
 /* libconfig knows only the line; show it, with what it most often is. */
 static void
 syntax_error(struct schema_file *f, struct errors *errs)
@@ -514,6 +536,7 @@ syntax_error(struct schema_file *f, struct errors *errs)
 		fclose(in);
 	}
 	line[strcspn(line, "\r\n")] = '\0';
+	hide_secrets(line, sizeof(line));
 	errors_add(errs, &at, "%s near \"%s\": look here and in the line "
 	    "before for a missing quote, semicolon, comma or bracket (durations "
 	    "and addresses stand in quotes)",
@@ -550,6 +573,23 @@ schema_read(const char *path, const struct setting *table, void *out,
 	}
 	free(copy);
 	return f;
+}
+
+struct position
+schema_where(const struct schema_file *f, const char *path)
+{
+	struct walk w = { .file = (struct schema_file *)(uintptr_t)f };
+	char parent[PATH_MAX_BYTES], *dot;
+	config_setting_t *s;
+
+	text_copy(parent, sizeof(parent), path);
+	for (;;) {
+		if ((s = config_lookup(&f->cfg, parent)) != NULL)
+			return position_of(&w, s);
+		if ((dot = strrchr(parent, '.')) == NULL)
+			return (struct position){ f->path, 0 };
+		*dot = '\0';
+	}
 }
 
 void

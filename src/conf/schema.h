@@ -33,6 +33,7 @@ struct strings {
 	size_t		 count;
 	struct position	 at;
 	bool		 given;
+	bool		 bad;		/* an error in it has been said */
 };
 
 struct rows {
@@ -61,6 +62,7 @@ struct setting {
 	size_t			 given;		/* offset of a bool that tells
 						 * whether it stands in the
 						 * file; 0: nobody asks */
+	bool			 secret;	/* never shown in a message */
 };
 
 /* What was read; strings that positions point to live as long. */
@@ -73,6 +75,10 @@ struct schema_file;
 struct schema_file *schema_read(const char *path,
 		    const struct setting *table, void *out,
 		    struct errors *errs);
+
+/* Where a setting such as "listen.milter" stands; where it does not, the
+ * group that it would be in.  Valid until schema_close(). */
+struct position	 schema_where(const struct schema_file *, const char *path);
 
 /* Fills out with the table's defaults alone. */
 void		 schema_defaults(const struct setting *table, void *out);

@@ -587,6 +587,11 @@ board_answer(struct board *b, size_t subject, size_t list,
 		listing_event(b, EVENT_DELISTED, &e->l, now_ms,
 		    "listed no longer, but noted");
 		break;
+	case LISTING_LIGHTER:
+		b->dirty = true;
+		listing_event(b, EVENT_LISTED, &e->l, now_ms,
+		    "still listed, but for less,");
+		break;
 	case LISTING_GONE:
 		b->dirty = true;
 		listing_event(b, EVENT_DELISTED, &e->l, now_ms,
@@ -621,8 +626,10 @@ board_text(struct board *b, size_t subject, size_t list, const char *text)
 {
 	struct entry *e = find_entry(b, subject, list);
 
-	if (e != NULL)
-		text_clean(e->l.text, sizeof(e->l.text), text, strlen(text));
+	if (e == NULL)
+		return;
+	text_clean(e->l.text, sizeof(e->l.text), text, strlen(text));
+	b->dirty = true;
 }
 
 void
@@ -897,6 +904,8 @@ board_override(struct board *b, const struct override *want, int64_t now_ms,
 		b->dirty = true;
 		return true;
 	}
+	if (o.since_ms == 0)
+		o.since_ms = from == o.word ? old->since_ms : now_ms;
 	*old = o;
 	b->dirty = true;
 	override_event(b, &o, from, now_ms, "");
@@ -1272,6 +1281,12 @@ board_publish(struct board *b)
 	pthread_mutex_unlock(&b->lock);
 	if (old != NULL)
 		view_put(&old->view);
+}
+
+uint64_t
+board_generation(const struct board *b)
+{
+	return b->generation;
 }
 
 const struct view *

@@ -67,8 +67,11 @@ struct listing {
 	char		 text[BOARD_TEXT_MAX];	/* the list's TXT, cleaned */
 	bool		 confirmed;
 	bool		 disputed;	/* a second look did not agree */
-	int		 looks;		/* seen so often, until confirmed */
+	int		 looks;		/* seen so often, until confirmed; then
+					 * those of something heavier */
+	int		 heavier;	/* ... and its weight */
 	int		 cleans;	/* consecutive clean answers since */
+	int		 lighter;	/* consecutive ones that say less */
 	int		 returns;	/* gone and back within flap_window */
 	int64_t		 first_ms;	/* first look */
 	int64_t		 since_ms;	/* confirmed */
@@ -88,6 +91,7 @@ struct override {
 	char		 target[BOARD_NAME_MAX];
 	enum word	 word;
 	int64_t		 until_ms;	/* 0: until it is removed */
+	int64_t		 since_ms;	/* first heard of; the board's */
 	char		 reason[BOARD_REASON_MAX];
 	char		 source[16];
 };
@@ -249,6 +253,9 @@ struct view {
 /* Makes the current facts what other threads see, at once.  Cheap when
  * nothing changed.  Event-loop thread. */
 void		 board_publish(struct board *);
+
+/* Counts the views published: equal numbers, equal facts. */
+uint64_t	 board_generation(const struct board *);
 
 /* The caller owns one reference and returns it with view_put().  Any
  * thread, never NULL, never waits for more than a copy of a pointer. */

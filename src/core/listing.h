@@ -5,7 +5,9 @@
  * `confirm` looks that agree; it is gone after `clean` consecutive answers
  * without it.  A look that does not agree starts the counting anew.  After
  * the first look only second looks count: those that were asked for, after
- * the delay and of another resolver where there is one.
+ * the delay and of another resolver where there is one.  The same goes for
+ * its weight when the list answers with another code: more must be seen as
+ * often as a new listing, less as often as none.
  */
 #ifndef MAILBRAKE_CORE_LISTING_H
 #define MAILBRAKE_CORE_LISTING_H
@@ -26,6 +28,7 @@ enum listing_step {
 	LISTING_DROPPED,	/* never confirmed, and no longer seen */
 	LISTING_GONE,		/* was confirmed, and no longer seen */
 	LISTING_FADED,		/* still there, but counts no longer */
+	LISTING_LIGHTER,	/* still there, but counts less */
 };
 
 /* True for answers that say that something is there. */

@@ -30,7 +30,7 @@ struct command {
 	int		 (*run)(const struct args *);
 };
 
-extern const struct command	command_status, command_lists,
+extern const struct command	command_status, command_lists, command_check,
 				command_explain, command_stop, command_send,
 				command_auto, command_events, command_reload;
 

@@ -21,7 +21,7 @@
 #include "conf/config_schema.h"
 #include "ctl/ctl.h"
 
-#define ANSWER_SECONDS	15
+#define ANSWER_SECONDS	10
 
 struct link {
 	FILE	*file;

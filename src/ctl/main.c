@@ -1,10 +1,6 @@
 /*
  * main.c - mailbrake, the operator's tool
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +12,7 @@
 /* In the order in which they are wanted at night. */
 static const struct command *const commands[] = {
 	&command_status,
+	&command_check,
 	&command_explain,
 	&command_stop,
 	&command_send,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -137,8 +138,8 @@ run_auto(const struct args *args)
 
 #define WORD_OPTIONS							\
 	"\n"								\
-	"      --for TIME     until then, like 90m or 1h30m; else until "	\
-	"it is removed\n"						\
+	"      --for TIME     until then, like 90m or 1h30m; else "	\
+	"until it is removed\n"						\
 	"  -r, --reason TEXT  for status and events; of a stop, the "	\
 	"sender sees it too\n"						\
 	"  -j, --json         what came of it as a JSON object\n"

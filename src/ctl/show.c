@@ -48,19 +48,20 @@ const char *
 show_age(int64_t ms, int64_t now_ms, char buf[SHOW_TIME_MAX])
 {
 	char text[DURATION_TEXT_MAX];
-	int64_t ago_s = (now_ms - ms) / 1000;
+	int64_t ago_ms = now_ms - ms;
 
-	/* Times come in whole seconds. */
+	/* Times come in whole seconds, cut off: an hour that was just set is
+	 * to read "in 1h". */
 	if (ms == 0)
 		return strcpy(buf, "-");
-	if (ago_s == 0)
-		return strcpy(buf, "now");
-	if (ago_s > 0)
+	if (ago_ms >= 1000)
 		snprintf(buf, SHOW_TIME_MAX, "%s ago",
-		    duration_text(ago_s * 1000, text));
-	else
+		    duration_text(ago_ms / 1000 * 1000, text));
+	else if (ago_ms < 0)
 		snprintf(buf, SHOW_TIME_MAX, "in %s",
-		    duration_text(-ago_s * 1000, text));
+		    duration_text((999 - ago_ms) / 1000 * 1000, text));
+	else
+		strcpy(buf, "now");
 	return buf;
 }
 

@@ -20,8 +20,27 @@
 
 #define EGRESS_SHOWN	30	/* more: only those that are not sending */
 #define NAMES_SHOWN	3
-#define NAMES_MAX	512
+#define NAMES_MAX	1400
 #define QUIET_MS	(24 * 3600000LL)
+
+/* Who can be stopped: egresses, or sender domains. */
+struct party {
+	const char	*key;		/* of the array in the status */
+	const char	*title;		/* before a name in a sentence */
+	const char	*target;	/* before a name in a command */
+	const char	*noun;		/* of many */
+};
+
+static const struct party egresses = { "egress", "", "", "egresses" };
+static const struct party domains = { "domains", "mail from ", "domain:",
+	"sender domains" };
+
+struct tally {
+	size_t	 total, stopped, probation;
+	size_t	 defied;		/* send, in spite of evidence */
+	size_t	 listed;		/* has confirmed weight */
+	size_t	 checked;
+};
 
 /* One status, and what is asked of it again and again. */
 struct page {
@@ -29,10 +48,7 @@ struct page {
 	const json_t		*status;
 	int64_t			 now_ms;
 	bool			 observe;
-	size_t			 total, stopped, probation;
-	size_t			 defied;	/* send, in spite of evidence */
-	size_t			 listed;	/* has confirmed weight */
-	size_t			 checked;
+	struct tally		 egress, domains;
 };
 
 static const json_t *
@@ -94,53 +110,56 @@ heaviest(const json_t *egress)
 }
 
 static void
-tally(struct page *p)
+count(const json_t *parties, struct tally *t)
 {
 	const json_t *e;
 	size_t i;
 
-	json_array_foreach(part(p, "egress"), i, e) {
-		p->total++;
-		p->stopped += is_stopped(e);
-		p->probation += is_probation(e);
-		p->defied += is_defied(e);
-		p->listed += heaviest(e) != NULL;
-		p->checked += show_ms(e, "checked") != 0;
+	json_array_foreach(parties, i, e) {
+		t->total++;
+		t->stopped += is_stopped(e);
+		t->probation += is_probation(e);
+		t->defied += is_defied(e);
+		t->listed += heaviest(e) != NULL;
+		t->checked += show_ms(e, "checked") != 0;
 	}
 }
 
-/* "mx1", "mx1, mx2 and 3 more of 12 egresses". */
+/* "mx1 (1 of 2)", "mx1, mx2, mx3 and 3 more of 12 egresses". */
 static const char *
-names_of(const struct page *p, bool (*want)(const json_t *), size_t count,
-    char buf[NAMES_MAX])
+names_of(const struct page *p, const struct party *party,
+    bool (*want)(const json_t *), size_t wanted, char buf[NAMES_MAX])
 {
-	size_t shown = count <= NAMES_SHOWN + 1 ? count : NAMES_SHOWN;
+	size_t shown = wanted <= NAMES_SHOWN + 1 ? wanted : NAMES_SHOWN;
+	size_t total = json_array_size(part(p, party->key));
 	size_t i, done = 0, len = 0;
 	const json_t *e;
 
 	buf[0] = '\0';
-	json_array_foreach(part(p, "egress"), i, e) {
+	json_array_foreach(part(p, party->key), i, e) {
 		if (!want(e) || done == shown)
 			continue;
 		len += (size_t)snprintf(buf + len, NAMES_MAX - len,
-		    "%s%.120s", done++ > 0 ? ", " : "", show_text(e, "name"));
+		    "%s%.254s", done++ > 0 ? ", " : party->title,
+		    show_text(e, "name"));
 	}
-	if (count > shown)
+	if (wanted > shown)
 		snprintf(buf + len, NAMES_MAX - len, " and %zu more of %zu "
-		    "egresses", count - shown, p->total);
-	else if (p->total > 1)
-		snprintf(buf + len, NAMES_MAX - len, " (%zu of %zu)", count,
-		    p->total);
+		    "%s", wanted - shown, total, party->noun);
+	else if (total > 1)
+		snprintf(buf + len, NAMES_MAX - len, " (%zu of %zu)", wanted,
+		    total);
 	return buf;
 }
 
 static const json_t *
-first(const struct page *p, bool (*want)(const json_t *))
+first(const struct page *p, const struct party *party,
+    bool (*want)(const json_t *))
 {
 	const json_t *e;
 	size_t i;
 
-	json_array_foreach(part(p, "egress"), i, e) {
+	json_array_foreach(part(p, party->key), i, e) {
 		if (want(e))
 			return e;
 	}
@@ -190,9 +209,9 @@ say_why(const struct page *p, const json_t *e)
 	if (l != NULL) {
 		as = *show_text(l, "name") != '\0' ? show_text(l, "name") :
 		    show_text(l, "code");
-		screen_say(p->screen, 2, 4, PAINT_NONE, "%s: %s is listed by "
-		    "%s (%s)", name, show_text(l, "address"),
-		    show_text(l, "zone"), as);
+		screen_say(p->screen, 2, 4, PAINT_NONE, "%s: %s%s is listed "
+		    "by %s (%s)", name, show_text(l, "address"),
+		    show_text(l, "domain"), show_text(l, "zone"), as);
 	} else if (!is_overridden(e)) {
 		screen_say(p->screen, 2, 4, PAINT_NONE, "%s: no list that "
 		    "counts has it any more; it must stay clean for a while",
@@ -200,52 +219,73 @@ say_why(const struct page *p, const json_t *e)
 	}
 }
 
-static void
+/* Nothing if there is no such party. */
+static bool
 headline_bad(const struct page *p, const char *what,
-    bool (*want)(const json_t *), size_t count)
+    const struct party *party, bool (*want)(const json_t *), size_t wanted)
 {
 	char names[NAMES_MAX], since[SHOW_TIME_MAX + 8];
 	size_t i, shown = 0;
 	const json_t *e;
 
+	if (wanted == 0)
+		return false;
 	screen_say(p->screen, 0, 4, PAINT_BAD, "%s: %s%s", what,
-	    names_of(p, want, count, names), count > 1 ? "" :
-	    since_of(p, first(p, want), since));
-	json_array_foreach(part(p, "egress"), i, e) {
+	    names_of(p, party, want, wanted, names), wanted > 1 ? "" :
+	    since_of(p, first(p, party, want), since));
+	json_array_foreach(part(p, party->key), i, e) {
 		if (want(e) && shown++ < NAMES_SHOWN)
 			say_why(p, e);
 	}
+	return true;
+}
+
+static void
+headline_good(const struct page *p)
+{
+	const json_t *only = json_array_get(part(p, "egress"), 0);
+	bool listed = p->egress.listed + p->domains.listed > 0;
+
+	screen_say(p->screen, 0, 4, PAINT_GOOD, "SENDING: %s; %s",
+	    p->egress.total == 1 ? show_text(only, "name") : "all egresses",
+	    listed ? "what is listed weighs too little to stop" :
+	    "no listing counts");
 }
 
 static void
 headline(const struct page *p)
 {
-	const struct screen *s = p->screen;
+	static const char spite[] = "SENDING IN SPITE OF THE EVIDENCE";
+	const char *stopped = p->observe ? "WOULD BE STOPPED" : "STOPPED";
+	const struct party *back = p->egress.probation > 0 ? &egresses :
+	    &domains;
 	char names[NAMES_MAX];
+	bool bad;
 
-	if (p->stopped > 0)
-		headline_bad(p, p->observe ? "WOULD BE STOPPED" : "STOPPED",
-		    is_stopped, p->stopped);
-	else if (p->defied > 0)
-		headline_bad(p, "SENDING IN SPITE OF THE EVIDENCE", is_defied,
-		    p->defied);
-	else if (p->probation > 0)
-		screen_say(s, 0, 4, PAINT_WARN, "COMING BACK: %s; a "
-		    "growing share of the mail goes",
-		    names_of(p, is_probation, p->probation, names));
-	else if (p->total == 0)
-		screen_say(s, 0, 4, PAINT_BAD, "NO EGRESS: there is nothing "
-		    "to watch. Name one in %s.", show_text(p->status,
-		    "config_file"));
-	else if (p->checked == 0)
-		screen_say(s, 0, 4, PAINT_WARN, "NOT CHECKED YET: no list "
-		    "has answered for any egress so far; mail passes.");
+	bad = headline_bad(p, stopped, &egresses, is_stopped,
+	    p->egress.stopped);
+	bad = headline_bad(p, stopped, &domains, is_stopped,
+	    p->domains.stopped) || bad;
+	bad = headline_bad(p, spite, &egresses, is_defied,
+	    p->egress.defied) || bad;
+	bad = headline_bad(p, spite, &domains, is_defied,
+	    p->domains.defied) || bad;
+	if (bad)
+		return;
+	if (p->egress.total == 0)
+		screen_say(p->screen, 0, 4, PAINT_BAD, "NO EGRESS: there is "
+		    "nothing to watch. Name one in %s.",
+		    show_text(p->status, "config_file"));
+	else if (p->egress.probation + p->domains.probation > 0)
+		screen_say(p->screen, 0, 4, PAINT_WARN, "COMING BACK: %s; a "
+		    "growing share of the mail goes", names_of(p, back,
+		    is_probation, back == &egresses ? p->egress.probation :
+		    p->domains.probation, names));
+	else if (p->egress.checked == 0)
+		screen_say(p->screen, 0, 4, PAINT_WARN, "NOT CHECKED YET: no "
+		    "list has answered for any egress so far; mail passes");
 	else
-		screen_say(s, 0, 4, PAINT_GOOD, "SENDING: %s; %s",
-		    p->total == 1 ? show_text(json_array_get(part(p,
-		    "egress"), 0), "name") : "all egresses",
-		    p->listed > 0 ? "what is listed weighs too little to "
-		    "stop" : "no listing counts");
+		headline_good(p);
 }
 
 /* Where a mail server would ask: the milter's address if there is one. */
@@ -270,12 +310,14 @@ warn_fronts(const struct page *p)
 		screen_say(p->screen, 0, 2, PAINT_BAD, "! NO MAIL SERVER CAN "
 		    "ASK: no front end is offered; see \"listen\" in "
 		    "mailbrake.conf(5).");
-	else if (!asked)
-		screen_say(p->screen, 0, 2, PAINT_BAD, "! NO MAIL SERVER HAS "
-		    "ASKED YET, so no mail is braked. In Postfix: "
-		    "%s%s; see mailbraked(8).", milter != NULL ?
-		    "smtpd_milters = " : "check_policy_service ",
-		    show_text(milter != NULL ? milter : policy, "where"));
+	if (asked || (milter == NULL && policy == NULL))
+		return;
+	screen_say(p->screen, 0, 2, PAINT_BAD, "! NO MAIL SERVER HAS ASKED "
+	    "YET, so no mail is braked. Postfix asks if its main.cf has");
+	screen_say(p->screen, 4, 4, PAINT_NONE, "%s%s", milter != NULL ?
+	    "smtpd_milters = " : "smtpd_recipient_restrictions = "
+	    "check_policy_service ",
+	    show_text(milter != NULL ? milter : policy, "where"));
 }
 
 static void
@@ -293,6 +335,24 @@ warn_lists(const struct page *p)
 		    "and nothing new is noticed.");
 }
 
+/* A greeting that does not fit the address is a cause of listings that
+ * nobody looks for; it stops nothing. */
+static void
+warn_names(const struct page *p)
+{
+	const json_t *e, *id;
+	size_t i, j;
+
+	json_array_foreach(part(p, "egress"), i, e) {
+		json_array_foreach(json_object_get(e, "identity"), j, id) {
+			if (strcmp(show_text(id, "state"), "bad") == 0)
+				screen_say(p->screen, 0, 2, PAINT_WARN,
+				    "! Name of %s: %s", show_text(e, "name"),
+				    show_text(id, "text"));
+		}
+	}
+}
+
 static void
 warnings(const struct page *p)
 {
@@ -305,12 +365,11 @@ warnings(const struct page *p)
 		screen_say(p->screen, 0, 2, PAINT_WARN, "! OBSERVE MODE: all "
 		    "mail passes. To brake for real set mode = \"enforce\" in "
 		    "%s.", show_text(p->status, "config_file"));
-	if (p->defied > 0 && p->stopped > 0)
-		screen_say(p->screen, 0, 2, PAINT_BAD, "! An operator's word "
-		    "keeps an egress sending in spite of the evidence, see "
-		    "below.");
 	warn_fronts(p);
 	warn_lists(p);
+	if (*show_text(p->status, "resolver_fault") != '\0')
+		screen_say(p->screen, 0, 2, PAINT_BAD, "! %s",
+		    show_text(p->status, "resolver_fault"));
 	json_array_foreach(part(p, "egress"), i, e) {
 		if (json_is_false(json_object_get(e, "watched")))
 			screen_say(p->screen, 0, 2, PAINT_BAD, "! %s IS NOT "
@@ -319,6 +378,7 @@ warnings(const struct page *p)
 			    show_text(e, "name"),
 			    show_text(p->status, "config_file"));
 	}
+	warn_names(p);
 	if (*file_error != '\0')
 		screen_say(p->screen, 0, 2, PAINT_BAD, "! The state is not "
 		    "saved, so a restart would forget it: %s: %s.",
@@ -410,7 +470,7 @@ egress_table(const struct page *p, bool all)
 	const json_t *e;
 
 	json_array_foreach(part(p, "egress"), i, e) {
-		if (!all && p->total > EGRESS_SHOWN && is_plain(e))
+		if (!all && p->egress.total > EGRESS_SHOWN && is_plain(e))
 			hidden++;
 		else
 			egress_row(p, t, e);
@@ -422,7 +482,8 @@ egress_table(const struct page *p, bool all)
 	if (hidden > 0)
 		screen_say(p->screen, 0, 0, PAINT_DIM, "%zu %segresses are "
 		    "sending, and nothing is known against them (--all "
-		    "shows them).", hidden, hidden < p->total ? "more " : "");
+		    "shows them).", hidden,
+		    hidden < p->egress.total ? "more " : "");
 }
 
 static void
@@ -479,7 +540,7 @@ static void
 say_next(const struct page *p, const json_t *e)
 {
 	const json_t *o = json_object_get(e, "override");
-	int64_t until_ms = show_ms(e, "until");
+	int64_t until_ms = show_ms(is_overridden(e) ? o : e, "until");
 	char until[SHOW_TIME_MAX], clean[SHOW_TIME_MAX];
 
 	show_time(until_ms, p->now_ms, until);
@@ -531,16 +592,15 @@ say_steps(const struct page *p, const json_t *e)
 		if (!show_bool(l, "confirmed") || show_int(l, "weight") <= 0)
 			continue;
 		screen_say(p->screen, 9, 12, PAINT_NONE, "%d. ask %s to "
-		    "delist %s%s%s", ++step, show_text(l, "zone"),
-		    show_text(l, "address"), *where != '\0' ? ": " : "",
-		    where);
+		    "delist %s%s%s%s", ++step, show_text(l, "zone"),
+		    show_text(l, "address"), show_text(l, "domain"),
+		    *where != '\0' ? ": " : "", where);
 	}
 }
 
 static void
-say_now(const struct page *p, const json_t *e)
+say_now(const struct page *p, const struct party *party, const json_t *e)
 {
-	const char *name = show_text(e, "name");
 	const char *evidence = show_text(e, "evidence_state");
 	bool steps = heaviest(e) != NULL && strcmp(evidence, "stopped") == 0;
 
@@ -553,17 +613,20 @@ say_now(const struct page *p, const json_t *e)
 		    show_text(json_object_get(e, "override"), "target"));
 	else if (steps)
 		screen_say(p->screen, 9, 12, PAINT_NONE, "To send in spite "
-		    "of it: mailbrake send %s --for 1h", name);
+		    "of it: mailbrake send %s%s --for 1h", party->target,
+		    show_text(e, "name"));
 }
 
 static void
-egress_details(const struct page *p, const json_t *e)
+party_details(const struct page *p, const struct party *party,
+    const json_t *e)
 {
 	const json_t *o = json_object_get(e, "override");
 	char since[SHOW_TIME_MAX + 8], title[512];
 
-	snprintf(title, sizeof(title), "%.128s is %s%s%s, score %lld (%lld "
-	    "stops)", show_text(e, "name"), show_text(e, "state"),
+	snprintf(title, sizeof(title), "%s%.254s is %s%s%s, score %lld (%lld "
+	    "stops)", party->title, show_text(e, "name"),
+	    show_text(e, "state"),
 	    is_overridden(e) ? " by an operator's word" : "",
 	    since_of(p, e, since), (long long)show_int(e, "score"),
 	    (long long)show_int(p->status, "stop_score"));
@@ -573,7 +636,20 @@ egress_details(const struct page *p, const json_t *e)
 		    show_text(o, "reason"));
 	listing_table(p, json_object_get(e, "listings"));
 	say_next(p, e);
-	say_now(p, e);
+	say_now(p, party, e);
+}
+
+/* All of which there is anything to tell. */
+static void
+details(const struct page *p, const struct party *party)
+{
+	const json_t *e;
+	size_t i;
+
+	json_array_foreach(part(p, party->key), i, e) {
+		if (!is_plain(e))
+			party_details(p, party, e);
+	}
 }
 
 /* --- the rest ---------------------------------------------------------- */
@@ -609,15 +685,6 @@ override_table(const struct page *p)
 	grid_free(t);
 }
 
-static void
-domain_table(const struct page *p)
-{
-	if (json_array_size(part(p, "domains")) == 0)
-		return;
-	heading(p, "Sender domains on lists");
-	listing_table(p, part(p, "domains"));
-}
-
 /* Lists that fail alike fail for one reason, and one line is enough. */
 static void
 list_group(const struct page *p, struct grid *t, size_t from)
@@ -638,7 +705,7 @@ list_group(const struct page *p, struct grid *t, size_t from)
 			return;		/* stands in an earlier group */
 		if (count++ < NAMES_SHOWN)
 			len += (size_t)snprintf(zones + len,
-			    sizeof(zones) - len, "%s%.120s",
+			    sizeof(zones) - len, "%s%.254s",
 			    count > 1 ? ", " : "", show_text(l, "zone"));
 	}
 	if (count > NAMES_SHOWN)
@@ -762,21 +829,17 @@ void
 status_print(const struct screen *screen, const json_t *status, bool all)
 {
 	struct page p = { .screen = screen, .status = status };
-	const json_t *e;
-	size_t i;
 
 	p.now_ms = show_ms(status, "now");
 	p.observe = strcmp(show_text(status, "mode"), "observe") == 0;
-	tally(&p);
+	count(part(&p, "egress"), &p.egress);
+	count(part(&p, "domains"), &p.domains);
 	headline(&p);
 	warnings(&p);
 	about(&p);
 	egress_table(&p, all);
-	json_array_foreach(part(&p, "egress"), i, e) {
-		if (!is_plain(e))
-			egress_details(&p, e);
-	}
-	domain_table(&p);
+	details(&p, &egresses);
+	details(&p, &domains);
 	override_table(&p);
 	list_table(&p);
 	front_table(&p);
@@ -832,6 +895,13 @@ joined(const json_t *array, char *buf, size_t size)
 	return buf;
 }
 
+static bool
+over_limit(const json_t *list)
+{
+	return show_int(list, "limit") > 0 &&
+	    show_int(list, "daily") > show_int(list, "limit");
+}
+
 void
 lists_print(const struct screen *screen, const json_t *lists, int64_t now_ms)
 {
@@ -839,10 +909,11 @@ lists_print(const struct screen *screen, const json_t *lists, int64_t now_ms)
 		{ "LIST", COLUMN_WRAP },
 		{ "HEALTH", 0 },
 		{ "WEIGHT", COLUMN_RIGHT },
-		{ "ABOUT", 0 },
+		{ "A DAY", COLUMN_RIGHT },
+		{ "ABOUT", COLUMN_WRAP },
 		{ "CHECKED", 0 },
 	};
-	struct grid *t = grid_new(columns, 5);
+	struct grid *t = grid_new(columns, 6);
 	char kinds[64], age[SHOW_TIME_MAX];
 	const json_t *l;
 	size_t i;
@@ -853,6 +924,9 @@ lists_print(const struct screen *screen, const json_t *lists, int64_t now_ms)
 		    PAINT_GOOD : PAINT_WARN, "%s", show_text(l, "health"));
 		grid_cell(t, PAINT_NONE, "%lld",
 		    (long long)show_int(l, "weight"));
+		grid_cell(t, over_limit(l) ? PAINT_BAD : PAINT_NONE,
+		    json_is_integer(json_object_get(l, "daily")) ? "%lld" :
+		    "-", (long long)show_int(l, "daily"));
 		grid_cell(t, PAINT_NONE, "%s", joined(json_object_get(l,
 		    "kinds"), kinds, sizeof(kinds)));
 		grid_cell(t, PAINT_NONE, "%s", show_age(show_ms(l,
@@ -865,6 +939,13 @@ lists_print(const struct screen *screen, const json_t *lists, int64_t now_ms)
 			screen_say(screen, 0, 2, PAINT_WARN, "%s: %s: %s",
 			    show_text(l, "zone"), show_text(l, "health"),
 			    show_text(l, "reason"));
+		if (over_limit(l))
+			screen_say(screen, 0, 2, PAINT_BAD, "%s: %lld "
+			    "questions a day are more than the %lld that are "
+			    "free: make check.interval longer, or register "
+			    "with it", show_text(l, "zone"),
+			    (long long)show_int(l, "daily"),
+			    (long long)show_int(l, "limit"));
 	}
 	if (json_array_size(lists) == 0)
 		screen_say(screen, 0, 0, PAINT_WARN, "No list is enabled.");

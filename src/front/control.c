@@ -9,9 +9,6 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE			/* struct ucred */
 #endif
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 #include "front/control.h"
 
 #include <sys/queue.h>
@@ -63,6 +60,7 @@ LIST_HEAD(client_list, client);
 struct control {
 	struct board		*board;
 	struct control_ops	 ops;
+	char			*version, *host, *config_file;	/* of ops */
 	void			*ctx;
 	struct endpoint		 endpoint;
 	struct event_base	*base;
@@ -396,13 +394,14 @@ handle_status(struct client *cl, json_t *request, const char **error)
 static json_t *
 handle_lists(struct client *cl, json_t *request, const char **error)
 {
+	struct control *control = cl->control;
 	json_error_t wrong;
 
 	if (!UNPACK(request, &wrong, "{}")) {
 		*error = bad_request(&wrong);
 		return NULL;
 	}
-	return report_lists(cl->control->board);
+	return report_lists(control->board, &control->ops, control->ctx);
 }
 
 static json_t *
@@ -649,6 +648,10 @@ control_start(struct event_base *base, struct board *board,
 	control->base = base;
 	control->board = board;
 	control->ops = *ops;
+	control->ops.version = control->version = xstrdup(ops->version);
+	control->ops.host = control->host = xstrdup(ops->host);
+	control->ops.config_file = control->config_file =
+	    xstrdup(ops->config_file);
 	control->ctx = ctx;
 	control->endpoint = *endpoint;
 	LIST_INIT(&control->clients);
@@ -673,5 +676,8 @@ control_stop(struct control *control)
 		unlink(control->endpoint.path);
 	for (i = 0; i < EVENTS_KEPT; i++)
 		free(control->events[i]);
+	free(control->version);
+	free(control->host);
+	free(control->config_file);
 	free(control);
 }

@@ -48,8 +48,15 @@ struct control_store {
 	const char	*state_file_error;
 };
 
-/* What only the owner of the daemon's parts knows.  All are needed; none
- * may call back into this module but control_event(). */
+/* Whether an address has the name that it greets with. */
+struct control_identity {
+	const char	*state;		/* "good", "bad", "unknown" */
+	const char	*name;		/* its PTR record */
+	const char	*text;		/* what is wrong, what to do */
+};
+
+/* What only the owner of the daemon's parts knows.  None may call back into
+ * this module but control_event(). */
 struct control_ops {
 	const char	*version, *host, *config_file;
 	int64_t		 started_ms;		/* wall */
@@ -68,11 +75,20 @@ struct control_ops {
 	/* Where a front end listens, as in the configuration; NULL if it
 	 * is not offered. */
 	const char	*(*front_where)(void *ctx, enum front_kind);
+
+	/* May be NULL: then status does not speak of it. */
+
+	/* What all lists that fail have in common; NULL if nothing. */
+	const char	*(*resolver_fault)(void *ctx);
+	/* Questions a day about a list, by its index. */
+	int64_t		(*daily)(void *ctx, size_t list);
+	void		(*identity)(void *ctx, size_t egress, size_t addr,
+			    struct control_identity *out);
 };
 
 struct control;				/* opaque */
 
-/* Copies ops; what they point to and the board outlive it.  NULL and a
+/* Copies ops and their strings; ctx and the board outlive it.  NULL and a
  * line logged if the socket cannot be opened. */
 struct control	*control_start(struct event_base *, struct board *,
 		    const struct endpoint *, const struct control_ops *,

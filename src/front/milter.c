@@ -174,7 +174,8 @@ negotiate_cb(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 		int		 stage;
 		const char	*macros;
 	} wanted[] = {
-		{ SMFIM_ENVFROM, "i {auth_authen} {client_port} {daemon_port}" },
+		{ SMFIM_ENVFROM,
+		    "{auth_authen} {client_port} {daemon_port}" },
 		{ SMFIM_ENVRCPT, "{rcpt_mailer}" },
 		/* There is no way to ask for none. */
 		{ SMFIM_CONNECT, "j" }, { SMFIM_HELO, "j" },

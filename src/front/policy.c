@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@
 #include "front/policy_request.h"
 
 #define CLIENTS_MAX	4096
+#define ANSWER_MAX	(VERDICT_TEXT_MAX + 32)
 #define OUTPUT_MAX	65536	/* bytes waiting before we stop reading */
 #define TICK_S		60
 #define IDLE_TICKS	60	/* an hour: Postfix keeps connections */
@@ -62,7 +64,6 @@ struct policy_server {
 	struct event_base	*base;
 	struct listener		*listener;
 	struct event		*ticker, *stopper, *deadline;
-	struct evbuffer		*answers;	/* empty between callbacks */
 	int			 stop_fd[2];
 	pthread_t		 thread;
 	LIST_HEAD(, client)	 clients;
@@ -155,9 +156,9 @@ has_envelope(const char *state)
 	return false;
 }
 
-static void
-answer(struct board *board, const struct policy_request *req,
-    struct evbuffer *out)
+/* Writes the answer to line[ANSWER_MAX] and returns its length. */
+static size_t
+answer(struct board *board, const struct policy_request *req, char *line)
 {
 	const char *const *value = req->value;
 	struct envelope env = {
@@ -171,25 +172,30 @@ answer(struct board *board, const struct policy_request *req,
 	if (has_envelope(value[POLICY_STATE]))
 		act = front_ask(FRONT_POLICY, board, &env, text);
 	if (act == ACT_TEMPFAIL)
-		evbuffer_add_printf(out, "action=451 4.7.1 %s\n\n", text);
-	else if (act == ACT_HOLD)
-		evbuffer_add_printf(out, "action=HOLD %s\n\n", text);
-	else
-		evbuffer_add(out, "action=DUNNO\n\n", 14);
+		return (size_t)snprintf(line, ANSWER_MAX,
+		    "action=451 4.7.1 %s\n\n", text);
+	if (act == ACT_HOLD)
+		return (size_t)snprintf(line, ANSWER_MAX,
+		    "action=HOLD %s\n\n", text);
+	strcpy(line, "action=DUNNO\n\n");
+	return strlen(line);
 }
 
 /*
- * Sends what is in out, and leaves it empty.  An answer nearly always fits
- * into the socket's buffer, and to write it at once spares the loop two
- * system calls and a turn; libevent does the rest, errors included.
+ * An answer nearly always fits into the socket's buffer, and to write it at
+ * once spares the loop two system calls and a turn; libevent does the rest,
+ * errors included.
  */
 static void
-client_send(struct client *c, struct evbuffer *out)
+client_send(struct client *c, const char *line, size_t len)
 {
+	ssize_t n = 0;
+
 	if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
-		evbuffer_write(out, bufferevent_getfd(c->bev));
-	if (evbuffer_get_length(out) > 0)
-		bufferevent_write_buffer(c->bev, out);
+		n = write(bufferevent_getfd(c->bev), line, len);
+	if (n < (ssize_t)len)
+		bufferevent_write(c->bev, line + (n > 0 ? n : 0),
+		    len - (size_t)(n > 0 ? n : 0));
 }
 
 /*
@@ -200,38 +206,36 @@ static void
 client_serve(struct client *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
-	struct evbuffer *unsent = bufferevent_get_output(c->bev);
-	struct evbuffer *out = c->server->answers;
-	enum policy_result rv = POLICY_READY;
+	struct evbuffer *out = bufferevent_get_output(c->bev);
 	struct policy_request req;
+	char line[ANSWER_MAX], *buf;
 	const char *why, *end;
-	size_t len = 0, used;
-	char *buf = NULL;
+	size_t len, used;
 
-	while (rv == POLICY_READY) {
-		if (evbuffer_get_length(out) >= OUTPUT_MAX)
-			client_send(c, out);
-		c->full = evbuffer_get_length(unsent) >= OUTPUT_MAX;
-		if (c->full || (len = evbuffer_get_length(in)) == 0)
-			break;
+	while ((len = evbuffer_get_length(in)) > 0) {
+		if (evbuffer_get_length(out) >= OUTPUT_MAX) {
+			c->full = true;
+			bufferevent_disable(c->bev, EV_READ);
+			return;
+		}
 		buf = (char *)evbuffer_pullup(in, -1);
-		rv = policy_request_read(&c->parser, buf, len, &req, &used,
-		    &why);
-		if (rv == POLICY_READY) {
-			answer(c->server->board, &req, out);
+		switch (policy_request_read(&c->parser, buf, len, &req,
+		    &used, &why)) {
+		case POLICY_MORE:
+			return;
+		case POLICY_READY:
+			client_send(c, line, answer(c->server->board, &req,
+			    line));
 			evbuffer_drain(in, used);
 			memset(&c->parser, 0, sizeof(c->parser));
+			break;
+		case POLICY_MALFORMED:
+			end = memchr(buf + used, '\n', len - used);
+			log_malformed(c, why, buf + used, end != NULL ?
+			    (size_t)(end - (buf + used)) : len - used);
+			client_close(c);
+			return;
 		}
-	}
-	if (evbuffer_get_length(out) > 0)
-		client_send(c, out);
-	if (c->full)
-		bufferevent_disable(c->bev, EV_READ);
-	if (rv == POLICY_MALFORMED) {
-		end = memchr(buf + used, '\n', len - used);
-		log_malformed(c, why, buf + used, end != NULL ?
-		    (size_t)(end - (buf + used)) : len - used);
-		client_close(c);
 	}
 }
 
@@ -384,8 +388,6 @@ server_free(struct policy_server *s)
 		event_free(s->deadline);
 	if (s->base != NULL)
 		event_base_free(s->base);
-	if (s->answers != NULL)
-		evbuffer_free(s->answers);
 	if (s->stop_fd[0] != -1)
 		close(s->stop_fd[0]);
 	if (s->stop_fd[1] != -1)
@@ -409,12 +411,11 @@ set_up(struct policy_server *s, int fd)
 		close(fd);
 		return false;
 	}
-	s->answers = evbuffer_new();
 	s->listener = listener_new(s->base, fd, accept_cb, s);
 	s->ticker = event_new(s->base, -1, EV_PERSIST, tick_cb, s);
 	s->deadline = evtimer_new(s->base, deadline_cb, s);
-	if (s->answers == NULL || s->listener == NULL || s->ticker == NULL ||
-	    s->deadline == NULL || pipe(s->stop_fd) == -1)
+	if (s->listener == NULL || s->ticker == NULL || s->deadline == NULL ||
+	    pipe(s->stop_fd) == -1)
 		return false;
 	fcntl(s->stop_fd[0], F_SETFD, FD_CLOEXEC);
 	fcntl(s->stop_fd[1], F_SETFD, FD_CLOEXEC);

@@ -4,7 +4,6 @@
 #include "front/policy_request.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <string.h>
 
 /* By length first: of some twenty attributes that Postfix sends, most are
@@ -23,11 +22,11 @@ static const struct {
 static_assert(sizeof(wanted) / sizeof(wanted[0]) == POLICY_ATTRIBUTES,
     "a name for every attribute");
 
-/* One line without its end, terminated. */
+/* One line without its end. */
 static const char *
-read_line(struct policy_parser *p, char *buf, size_t at, size_t len)
+read_line(struct policy_parser *p, const char *buf, size_t at, size_t end)
 {
-	char *equals = memchr(buf + at, '=', len);
+	const char *equals = memchr(buf + at, '=', end - at);
 	size_t name_len, i;
 
 	if (equals == NULL)
@@ -35,28 +34,45 @@ read_line(struct policy_parser *p, char *buf, size_t at, size_t len)
 	name_len = (size_t)(equals - (buf + at));
 	if (name_len == 0)
 		return "an attribute without a name";
+	if (++p->attributes > POLICY_ATTRIBUTES_MAX)
+		return "too many attributes";
 	for (i = 0; i < POLICY_ATTRIBUTES; i++) {
 		if (name_len == wanted[i].len &&
 		    memcmp(buf + at, wanted[i].name, name_len) == 0) {
-			p->value[i] = (uint32_t)(at + name_len + 1);
+			p->value[i].at = (uint32_t)(at + name_len + 1);
+			p->value[i].len = (uint32_t)end - p->value[i].at;
 			break;
 		}
 	}
 	return NULL;
 }
 
+/* The request is complete: it ends at used. */
 static const char *
-finish(const struct policy_parser *p, const char *buf,
-    struct policy_request *out)
+finish(const struct policy_parser *p, char *buf, size_t used,
+    struct policy_request *out, size_t *where)
 {
+	const char *nul;
 	size_t i;
 
-	if (p->value[POLICY_REQUEST] == 0)
+	*where = 0;
+	if ((nul = memchr(buf, '\0', used)) != NULL) {
+		for (i = (size_t)(nul - buf); i > 0 && buf[i - 1] != '\n'; i--)
+			continue;
+		*where = i;
+		return "a NUL byte";
+	}
+	for (i = 0; i < POLICY_ATTRIBUTES; i++) {
+		out->value[i] = NULL;
+		if (p->value[i].at != 0) {
+			out->value[i] = buf + p->value[i].at;
+			buf[p->value[i].at + p->value[i].len] = '\0';
+		}
+	}
+	if (out->value[POLICY_REQUEST] == NULL)
 		return "no \"request\" attribute";
-	if (strcmp(buf + p->value[POLICY_REQUEST], "smtpd_access_policy") != 0)
+	if (strcmp(out->value[POLICY_REQUEST], "smtpd_access_policy") != 0)
 		return "a request that is not smtpd_access_policy";
-	for (i = 0; i < POLICY_ATTRIBUTES; i++)
-		out->value[i] = p->value[i] != 0 ? buf + p->value[i] : NULL;
 	return NULL;
 }
 
@@ -64,7 +80,7 @@ enum policy_result
 policy_request_read(struct policy_parser *p, char *buf, size_t len,
     struct policy_request *out, size_t *used, const char **why)
 {
-	size_t end;
+	size_t at, end;
 	char *newline;
 
 	*why = NULL;
@@ -72,33 +88,24 @@ policy_request_read(struct policy_parser *p, char *buf, size_t len,
 	 * refused or not, however it arrives. */
 	if (len > POLICY_REQUEST_MAX)
 		len = POLICY_REQUEST_MAX;
-	while (p->scanned < len && (newline = memchr(buf + p->scanned, '\n',
+	while ((newline = memchr(buf + p->scanned, '\n',
 	    len - p->scanned)) != NULL) {
-		size_t at = p->at;
-
+		at = p->at;
 		end = (size_t)(newline - buf);
 		p->at = p->scanned = (uint32_t)end + 1;
 		if (end > at && buf[end - 1] == '\r')
 			end--;
 		if (end == at) {
-			*used = p->at;
-			if ((*why = finish(p, buf, out)) != NULL) {
-				*used = 0;
+			*why = finish(p, buf, p->at, out, used);
+			if (*why != NULL)
 				return POLICY_MALFORMED;
-			}
+			*used = p->at;
 			return POLICY_READY;
 		}
-		if (memchr(buf + at, '\0', end - at) != NULL)
-			*why = "a NUL byte";
-		else if (++p->attributes > POLICY_ATTRIBUTES_MAX)
-			*why = "too many attributes";
-		else
-			*why = read_line(p, buf, at, end - at);
-		if (*why != NULL) {
+		if ((*why = read_line(p, buf, at, end)) != NULL) {
 			*used = at;
 			return POLICY_MALFORMED;
 		}
-		buf[end] = '\0';
 	}
 	p->scanned = (uint32_t)len;
 	if (len == POLICY_REQUEST_MAX) {

@@ -32,7 +32,9 @@ struct policy_parser {
 	uint32_t	at;		/* where the next line begins */
 	uint32_t	scanned;	/* nothing of interest before this */
 	uint32_t	attributes;	/* lines so far */
-	uint32_t	value[POLICY_ATTRIBUTES];	/* offsets; 0 none */
+	struct {
+		uint32_t	at, len;	/* at is 0 if there is none */
+	} value[POLICY_ATTRIBUTES];
 };
 
 /* Values are borrowed from the buffer; NULL if the attribute is missing. */
@@ -48,9 +50,9 @@ enum policy_result {
 
 /*
  * Reads on in buf, which holds len bytes: all that has arrived since the
- * request began, so the same as last time and more.  Changes buf: values
- * are terminated in place.  POLICY_READY: *out is filled in and *used is
- * the request's length.  POLICY_MALFORMED: *why is a phrase and *used the
+ * request began, so the same as last time and more.  POLICY_READY: *out is
+ * filled in, its values are terminated in place, and *used is the request's
+ * length.  POLICY_MALFORMED: *why is a phrase and *used the
  * offset of the offending line.
  */
 enum policy_result	 policy_request_read(struct policy_parser *,

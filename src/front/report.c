@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/domain.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -136,7 +137,8 @@ egress_has(const struct egress *e, const struct subject *subject)
 	size_t i;
 
 	if (subject->kind == SUBJECT_DOMAIN)
-		return false;
+		return e->helo_domain != NULL &&
+		    strcmp(e->helo_domain, subject->domain) == 0;
 	for (i = 0; i < e->addr_count; i++) {
 		if (addr_cmp(&e->addrs[i], &subject->addr) == 0)
 			return true;
@@ -144,8 +146,28 @@ egress_has(const struct egress *e, const struct subject *subject)
 	return false;
 }
 
+static bool
+domain_has(const struct sender_domain *d, const struct subject *subject)
+{
+	return subject->kind == SUBJECT_DOMAIN &&
+	    strcmp(d->asked, subject->domain) == 0;
+}
+
+/* Whoever can be stopped: one of both is given. */
+struct party {
+	const struct egress		*egress;
+	const struct sender_domain	*domain;
+};
+
+static bool
+party_has(const struct party *p, const struct subject *subject)
+{
+	return p->egress != NULL ? egress_has(p->egress, subject) :
+	    domain_has(p->domain, subject);
+}
+
 static json_t *
-new_egress_listings(const struct board *board, const struct egress *e)
+new_listings(const struct board *board, const struct party *p)
 {
 	json_t *array = json_array();
 	const struct listing *l;
@@ -153,7 +175,7 @@ new_egress_listings(const struct board *board, const struct egress *e)
 
 	for (i = 0; i < board_listing_count(board); i++) {
 		l = board_listing(board, i);
-		if (egress_has(e, board_subject(board, l->subject)))
+		if (party_has(p, board_subject(board, l->subject)))
 			json_array_append_new(array, new_listing(board, l));
 	}
 	return array;
@@ -166,19 +188,61 @@ new_override(const struct override *o)
 
 	put_text(object, "target", o->target);
 	put_text(object, "word", word_name(o->word));
+	put_time(object, "since", o->since_ms);
 	put_time(object, "until", o->until_ms);
 	put_filled(object, "reason", o->reason);
 	put_filled(object, "source", o->source);
 	return object;
 }
 
+/* What egresses and sender domains have in common.  by: the override that
+ * decides, or NULL. */
+static void
+put_standing(json_t *o, const struct standing *st, enum state state,
+    const struct override *by)
+{
+	put_text(o, "state", state_name(state));
+	put_text(o, "evidence_state", state_name(st->state));
+	put_int(o, "score", st->score);
+	/* Where an operator's word makes the state, it is as old as that. */
+	put_time(o, "since", state == st->state || by == NULL ?
+	    st->since_ms : by->since_ms);
+	put_time(o, "until", by != NULL ? by->until_ms : st->until_ms);
+	put_time(o, "clean_since", st->clean_since_ms);
+	put_int(o, "relapses", st->relapses);
+	put(o, "override", by != NULL ? new_override(by) : json_null());
+}
+
+/* One for each address. */
 static json_t *
-new_egress(const struct board *board, size_t i, int64_t next_ms,
-    int64_t now_ms)
+new_identities(const struct egress *e, size_t i,
+    const struct control_ops *ops, void *ctx)
+{
+	json_t *array = json_array(), *o;
+	char text[ADDR_TEXT_MAX];
+	size_t a;
+
+	for (a = 0; ops->identity != NULL && a < e->addr_count; a++) {
+		struct control_identity id = { .state = "unknown" };
+
+		ops->identity(ctx, i, a, &id);
+		o = json_object();
+		put_text(o, "address", addr_text(&e->addrs[a], text));
+		put_text(o, "state", id.state);
+		put_filled(o, "name", id.name);
+		put_filled(o, "text", id.text);
+		json_array_append_new(array, o);
+	}
+	return array;
+}
+
+static json_t *
+new_egress(const struct board *board, size_t i,
+    const struct control_ops *ops, void *ctx, int64_t now_ms)
 {
 	const struct policy *policy = board_policy(board);
 	const struct egress *e = &policy->egress[i];
-	const struct standing *st = board_standing(board, i);
+	const struct party party = { .egress = e };
 	const struct override *by = NULL;
 	enum state state = board_effective(board, i, now_ms, &by);
 	json_t *o = json_object(), *addresses = json_array();
@@ -191,38 +255,53 @@ new_egress(const struct board *board, size_t i, int64_t next_ms,
 	put_text(o, "name", e->name);
 	put_text(o, "pool", policy->pools[e->pool].name);
 	put(o, "addresses", addresses);
+	put_filled(o, "hostname", e->hostname);
 	put(o, "watched", json_boolean(e->watched));
-	put_text(o, "state", state_name(state));
-	put_text(o, "evidence_state", state_name(st->state));
-	put_int(o, "score", st->score);
-	/* Nobody notes when an override began, and the evidence's own time
-	 * would be a wrong answer to "stopped since when?". */
-	put_time(o, "since", state == st->state ? st->since_ms : 0);
-	put_time(o, "until", by != NULL ? by->until_ms : st->until_ms);
-	put_time(o, "clean_since", st->clean_since_ms);
-	put_int(o, "relapses", st->relapses);
+	put_standing(o, board_standing(board, i), state, by);
 	put_time(o, "checked", board_checked_ms(board, i));
-	put_time(o, "next_check", next_ms);
+	put_time(o, "next_check", ops->next_check(ctx, (int)i));
 	put(o, "blind", json_boolean(board_blind(board, i)));
-	put(o, "override", by != NULL ? new_override(by) : json_null());
-	put(o, "listings", new_egress_listings(board, e));
+	put(o, "identity", new_identities(e, i, ops, ctx));
+	put(o, "listings", new_listings(board, &party));
 	return o;
 }
 
-/* Sender domains that are on a list. */
-static json_t *
-new_domains(const struct board *board)
+/* The word about this sender domain or one above it; a stop goes before a
+ * send, as in the decision. */
+static const struct override *
+domain_override(const struct board *board, const char *name, int64_t now_ms)
 {
-	json_t *array = json_array();
-	const struct listing *l;
+	static const char prefix[] = "domain:";
+	const struct override *o, *best = NULL;
 	size_t i;
 
-	for (i = 0; i < board_listing_count(board); i++) {
-		l = board_listing(board, i);
-		if (board_subject(board, l->subject)->kind == SUBJECT_DOMAIN)
-			json_array_append_new(array, new_listing(board, l));
+	for (i = 0; i < board_override_count(board); i++) {
+		o = board_get_override(board, i);
+		if (strncmp(o->target, prefix, sizeof(prefix) - 1) != 0 ||
+		    !domain_within(name, o->target + sizeof(prefix) - 1) ||
+		    (o->until_ms != 0 && o->until_ms <= now_ms))
+			continue;
+		if (best == NULL || o->word == WORD_STOP)
+			best = o;
 	}
-	return array;
+	return best;
+}
+
+static json_t *
+new_domain(const struct board *board, size_t i, int64_t now_ms)
+{
+	const struct sender_domain *d = &board_policy(board)->domains[i];
+	const struct standing *st = board_domain_standing(board, i);
+	const struct override *by = domain_override(board, d->name, now_ms);
+	const struct party party = { .domain = d };
+	json_t *o = json_object();
+
+	put_text(o, "name", d->name);
+	put_text(o, "asked", d->asked);
+	put_standing(o, st, by == NULL ? st->state : by->word == WORD_STOP ?
+	    STATE_STOPPED : STATE_SENDING, by);
+	put(o, "listings", new_listings(board, &party));
+	return o;
 }
 
 static json_t *
@@ -287,12 +366,14 @@ report_status(const struct board *board, const struct control_ops *ops,
 	const struct policy *policy = board_policy(board);
 	json_t *o = json_object(), *egress = json_array();
 	json_t *lists = json_array(), *overrides = json_array();
-	json_t *fronts = json_array();
+	json_t *fronts = json_array(), *domains = json_array();
 	size_t i;
 
 	for (i = 0; i < policy->egress_count; i++)
 		json_array_append_new(egress, new_egress(board, i,
-		    ops->next_check(ctx, (int)i), now_ms));
+		    ops, ctx, now_ms));
+	for (i = 0; i < policy->domain_count; i++)
+		json_array_append_new(domains, new_domain(board, i, now_ms));
 	for (i = 0; i < policy->list_count; i++)
 		json_array_append_new(lists, new_list_health(board, i));
 	for (i = 0; i < board_override_count(board); i++)
@@ -311,8 +392,10 @@ report_status(const struct board *board, const struct control_ops *ops,
 	put_time(o, "now", now_ms);
 	put_time(o, "next_check", ops->next_check(ctx, -1));
 	put_int(o, "stop_score", policy->stop_score);
+	put_filled(o, "resolver_fault", ops->resolver_fault != NULL ?
+	    ops->resolver_fault(ctx) : NULL);
 	put(o, "egress", egress);
-	put(o, "domains", new_domains(board));
+	put(o, "domains", domains);
 	put(o, "lists", lists);
 	put(o, "overrides", overrides);
 	put(o, "store", new_store(ops, ctx));
@@ -321,7 +404,8 @@ report_status(const struct board *board, const struct control_ops *ops,
 }
 
 json_t *
-report_lists(const struct board *board)
+report_lists(const struct board *board, const struct control_ops *ops,
+    void *ctx)
 {
 	const struct policy *policy = board_policy(board);
 	json_t *array = json_array(), *o, *kinds;
@@ -341,6 +425,10 @@ report_lists(const struct board *board)
 		put_filled(o, "operator", list->operator);
 		put(o, "kinds", kinds);
 		put(o, "verified", json_boolean(list->verified));
+		put(o, "daily", ops->daily == NULL ? json_null() :
+		    json_integer(ops->daily(ctx, i)));
+		put(o, "limit", list->limit == 0 ? json_null() :
+		    json_integer(list->limit));
 		put_filled(o, "influence", list->influence);
 		put_filled(o, "lookup", list->lookup);
 		put_filled(o, "delist", list->delist);
@@ -396,20 +484,36 @@ say_override(json_t *reasons, const struct override *o, const char *note)
 	    o->reason[0] != '\0' ? ")" : "", note);
 }
 
+/* "12 %", or in words where the decision does not tell. */
+static const char *
+share_text(const struct view *view, const struct verdict *v, int64_t now_ms,
+    char buf[32])
+{
+	if (v->domain >= 0 || v->egress < 0)
+		return "a growing share";
+	snprintf(buf, 32, "%d %%", (int)(100 * decide_share(view,
+	    (size_t)v->egress, now_ms)));
+	return buf;
+}
+
 static void
 say_why(json_t *reasons, const struct view *view, const struct verdict *v,
     int64_t now_ms)
 {
 	const struct policy *policy = view->policy;
-	const struct egress_view *e = NULL;
+	const struct party_view *e = NULL;
 	const char *name = "";
-	char since[CLOCK_TEXT_MAX] = "";
+	char since[CLOCK_TEXT_MAX] = "", share[32];
 
-	if (v->egress >= 0) {
+	if (v->domain >= 0) {
+		e = &view->domains[v->domain];
+		name = policy->domains[v->domain].name;
+	} else if (v->egress >= 0) {
 		e = &view->egress[v->egress];
 		name = policy->egress[v->egress].name;
-		clock_text(e->since_ms, since);
 	}
+	if (e != NULL)
+		clock_text(e->since_ms, since);
 	switch (v->why) {
 	case WHY_CLEAN:
 		say(reasons, "nothing that counts is known against %s: score "
@@ -430,16 +534,16 @@ say_why(json_t *reasons, const struct view *view, const struct verdict *v,
 			    "this comes before all evidence");
 		break;
 	case WHY_LISTED:
-		say(reasons, "%s is stopped since %s: score %d, and %d "
-		    "stops it", name, since, e != NULL ? e->score : 0,
-		    policy->stop_score);
+		say(reasons, "%s%s is stopped since %s: score %d, and %d "
+		    "stops it", v->domain >= 0 ? "mail from " : "", name,
+		    since, e != NULL ? e->score : 0, policy->stop_score);
 		break;
 	case WHY_PROBATION_PASS:
 	case WHY_PROBATION_WAIT:
-		say(reasons, "%s is in probation since %s: %d %% of the mail "
-		    "may go already, and this message is %s", name, since,
-		    v->egress >= 0 ? (int)(100 * decide_share(view,
-		    (size_t)v->egress, now_ms)) : 0,
+		say(reasons, "%s%s is in probation since %s: %s of the mail "
+		    "may go already, and this message is %s",
+		    v->domain >= 0 ? "mail from " : "", name, since,
+		    share_text(view, v, now_ms, share),
 		    v->why == WHY_PROBATION_PASS ? "within that share" :
 		    "not, so far");
 		break;
@@ -464,9 +568,9 @@ count_text(const struct listing *l, char buf[32])
 }
 
 static void
-say_listings(json_t *reasons, const struct board *board, size_t egress)
+say_listings(json_t *reasons, const struct board *board,
+    const struct party *party)
 {
-	const struct egress *e = &board_policy(board)->egress[egress];
 	const struct subject *subject;
 	const struct listing *l;
 	char name[ADDR_TEXT_MAX], code[CODE_TEXT_MAX], since[CLOCK_TEXT_MAX];
@@ -476,7 +580,7 @@ say_listings(json_t *reasons, const struct board *board, size_t egress)
 	for (i = 0; i < board_listing_count(board); i++) {
 		l = board_listing(board, i);
 		subject = board_subject(board, l->subject);
-		if (!egress_has(e, subject))
+		if (!party_has(party, subject))
 			continue;
 		say(reasons, "%s is on %s (%s%s%s, \"%s\") since %s: %s",
 		    subject_text(subject, name), listing_list(board, l)->zone,
@@ -512,6 +616,10 @@ report_explain(struct board *board, const struct envelope *env,
 	json_t *o = json_object(), *reasons = json_array();
 	const struct egress *e = v.egress >= 0 ? &policy->egress[v.egress] :
 	    NULL;
+	const struct sender_domain *d = v.domain >= 0 ?
+	    &policy->domains[v.domain] : NULL;
+	const struct party by_egress = { .egress = e };
+	const struct party by_domain = { .domain = d };
 
 	if (e != NULL)
 		say(reasons, "it leaves through %s, of pool %s", e->name,
@@ -519,8 +627,10 @@ report_explain(struct board *board, const struct envelope *env,
 	say_why(reasons, view, &v, now_ms);
 	/* The view was published from this board on this thread, and only
 	 * a reload comes between: then the indexes are another policy's. */
+	if (d != NULL && policy == board_policy(board))
+		say_listings(reasons, board, &by_domain);
 	if (e != NULL && policy == board_policy(board)) {
-		say_listings(reasons, board, (size_t)v.egress);
+		say_listings(reasons, board, &by_egress);
 		if (board_blind(board, (size_t)v.egress))
 			say(reasons, "a list that should see %s cannot be "
 			    "asked now: what was known before stands",
@@ -537,8 +647,7 @@ report_explain(struct board *board, const struct envelope *env,
 	put_text(o, "would", action_name(v.would));
 	put_text(o, "why", why_name(v.why));
 	put_text(o, "egress", e != NULL ? e->name : NULL);
-	put_text(o, "state", e == NULL ? NULL :
-	    state_name(view->egress[v.egress].state));
+	put_text(o, "domain", d != NULL ? d->name : NULL);
 	put(o, "override", v.override != NULL ? new_override(v.override) :
 	    json_null());
 	put_time(o, "until", v.until_ms);

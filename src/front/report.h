@@ -18,7 +18,8 @@
 
 json_t	*report_status(const struct board *, const struct control_ops *,
 	    void *ctx, int64_t now_ms);
-json_t	*report_lists(const struct board *);
+json_t	*report_lists(const struct board *, const struct control_ops *,
+	    void *ctx);
 json_t	*report_event(const struct event *);
 
 /* Asks decide() with the current view, uncounted. */

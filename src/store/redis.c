@@ -127,8 +127,11 @@ redis_error_text(const struct redis *r, const struct redis_reply *reply,
 	if (secret == NULL || secret[0] == '\0')
 		return buf;
 	text_copy(head, sizeof(head), secret);
-	if (strstr(text, head) != NULL || strstr(buf, head) != NULL)
-		buf[strcspn(buf, " ")] = '\0';
+	if (strstr(text, head) == NULL && strstr(buf, head) == NULL)
+		return buf;
+	snprintf(buf, REDIS_TEXT_MAX, "%.*s (the rest is not shown: it "
+	    "repeats the password)", (int)strcspn(text, " \r\n") > 20 ? 0 :
+	    (int)strcspn(text, " \r\n"), text);
 	return buf;
 }
 
@@ -196,11 +199,12 @@ is_news(struct redis *r, const char *text)
 }
 
 static void
-tell_status(struct redis *r, enum redis_status status, const char *why)
+set_status(struct redis *r, enum redis_status status, const char *why,
+    bool tell)
 {
 	text_copy(r->why, sizeof(r->why), why);
 	r->status = status;
-	if (!r->draining)
+	if (tell && !r->draining && r->flaps <= FLAPS_MAX)
 		r->cbs.status(r->ctx, status, r->why);
 }
 
@@ -208,19 +212,20 @@ static void
 say_down(struct redis *r, const char *why)
 {
 	bool was_connected = r->status == REDIS_CONNECTED;
-	bool changed = strcmp(r->why, why) != 0;
+	int64_t lasted = clock_mono_ms() - r->since_ms;
 	bool news;
 
 	if (was_connected) {
-		if (clock_mono_ms() - r->since_ms >= r->pace.steady)
+		if (lasted >= r->pace.steady)
 			r->flaps = 0;
 		else if (r->flaps <= FLAPS_MAX)
 			r->flaps++;
+		r->since_ms = clock_mono_ms();
 	}
 	news = is_news(r, why) && r->flaps <= FLAPS_MAX;
 	if (!news)
 		log_debug("redis %s: %s", r->server, why);
-	else if (r->flaps == FLAPS_MAX)
+	else if (was_connected && r->flaps == FLAPS_MAX)
 		log_warnx("redis %s: %s; it comes and goes, more of this "
 		    "only in debug lines", r->server, why);
 	else if (was_connected)
@@ -228,10 +233,18 @@ say_down(struct redis *r, const char *why)
 		    r->server, why);
 	else
 		log_warnx("redis %s: %s; trying again", r->server, why);
-	if (was_connected || changed)
-		tell_status(r, REDIS_DOWN, why);
-	else
-		r->status = REDIS_DOWN;
+	set_status(r, REDIS_DOWN, why, was_connected || news);
+}
+
+static void
+say_down_still(struct redis *r)
+{
+	char why[REDIS_TEXT_MAX];
+
+	text_copy(why, sizeof(why), r->why);
+	log_warnx("redis %s: not connected: %s; the known overrides stand",
+	    r->server, why);
+	set_status(r, REDIS_DOWN, why, true);
 }
 
 static const char *
@@ -256,13 +269,13 @@ say_connected(struct redis *r)
 		    r->pace.poll, r->way_why);
 	if (!again)
 		r->since_ms = clock_mono_ms();
-	if (r->flaps >= FLAPS_MAX)
+	if (r->flaps > FLAPS_MAX)
 		log_debug("redis %s: %s", r->server, text);
 	else
 		log_info("redis %s: %s", r->server, text);
 	r->said_count = 0;
 	r->told_way = r->way;
-	tell_status(r, REDIS_CONNECTED, text);
+	set_status(r, REDIS_CONNECTED, text, true);
 }
 
 void
@@ -312,8 +325,8 @@ close_all(struct redis *r)
 	r->data = r->notices = NULL;
 	r->ready = r->subscribed = false;
 	r->way = WAY_NONE;
-	r->notices_again_ms = 0;
 	event_del(r->read_timer);
+	event_del(r->notices_timer);
 	overrides_lost(r);
 	mirror_lost(r);
 }
@@ -525,7 +538,7 @@ poll_instead(struct redis *r, int64_t again_ms, const char *fmt, ...)
 	r->notices = NULL;
 	r->subscribed = false;
 	r->way = WAY_POLLING;
-	r->notices_again_ms = clock_mono_ms() + again_ms;
+	arm(r->notices_timer, again_ms);
 	want_full_read(r);
 }
 
@@ -647,9 +660,16 @@ static const struct redis_conn_handlers notices_handlers = {
 static void
 open_notices(struct redis *r)
 {
-	r->notices_again_ms = 0;
 	r->subscribed = false;
 	r->notices = open_conn(r, &notices_handlers);
+}
+
+static void
+notices_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	open_notices(arg);
 }
 
 /* --- full reads -------------------------------------------------------- */
@@ -710,12 +730,19 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct redis *r = arg;
 	int64_t now = clock_mono_ms();
+	bool quiet;
 
 	(void)fd;
 	(void)what;
-	if (r->status == REDIS_CONNECTED &&
-	    now - r->since_ms >= r->pace.steady)
+	/* One that came and went stays as it is now: people should know. */
+	if (r->flaps > 0 && now - r->since_ms >= r->pace.steady) {
+		quiet = r->flaps > FLAPS_MAX;
 		r->flaps = 0;
+		if (quiet && r->status == REDIS_CONNECTED)
+			say_connected(r);
+		else if (quiet)
+			say_down_still(r);
+	}
 	if (!r->ready)
 		return;
 	if (r->o.full && now - r->o.full_since_ms > r->pace.full_read_max) {
@@ -727,9 +754,6 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	if (r->subscribed)
 		redis_conn_sendl(r->notices, subscribe_cb, NULL, "SUBSCRIBE",
 		    CHANNEL, NULL);
-	else if (r->notices == NULL && r->notices_again_ms != 0 &&
-	    now >= r->notices_again_ms)
-		open_notices(r);
 	overrides_tick(r, now);
 	redis_kick(r);
 }
@@ -770,10 +794,11 @@ redis_new(struct event_base *base, const struct redis_conf *conf,
 	mirror_init(r);
 	r->connect_timer = event_new(base, -1, 0, connect_cb, r);
 	r->read_timer = event_new(base, -1, 0, read_timer_cb, r);
+	r->notices_timer = event_new(base, -1, 0, notices_timer_cb, r);
 	r->pump = event_new(base, -1, 0, pump_cb, r);
 	r->tick = event_new(base, -1, EV_PERSIST, tick_cb, r);
 	if (r->connect_timer == NULL || r->read_timer == NULL ||
-	    r->pump == NULL || r->tick == NULL)
+	    r->notices_timer == NULL || r->pump == NULL || r->tick == NULL)
 		fatalx("out of memory");
 	arm(r->connect_timer, 0);
 	arm_tick(r);
@@ -810,6 +835,7 @@ redis_free(struct redis *r, int wait_ms)
 	mirror_clear(r);
 	event_free(r->connect_timer);
 	event_free(r->read_timer);
+	event_free(r->notices_timer);
 	event_free(r->pump);
 	event_free(r->tick);
 	free(r->conf.prefix);

@@ -55,8 +55,9 @@ enum redis_status {
 struct redis_callbacks {
 	/* One override as it now stands in Redis; WORD_NONE: the key is
 	 * gone.  until_ms is wall clock from PTTL, 0 without an end.  Only
-	 * what differs from what was told or put before is told; a target
-	 * is as it was typed, not normalised. */
+	 * what differs from what was told or put before is told, and what
+	 * was put once more when Redis has it: its source is "redis" then.
+	 * A target is as it was typed, not normalised. */
 	void	(*override)(void *ctx, const struct override *);
 	/* A key that is not understood; changes nothing, and what that
 	 * target had stands.  Called once per distinct value.  Both strings
@@ -66,7 +67,8 @@ struct redis_callbacks {
 		    const char *value);
 	/* The connection came (REDIS_CONNECTED, after the overrides of the
 	 * first full read), changed its way, or went (REDIS_DOWN); tries in
-	 * between are not told.  why is for people. */
+	 * between are not told, nor is every turn of one that comes and
+	 * goes.  It is for people; what is the case says redis_state(). */
 	void	(*status)(void *ctx, enum redis_status, const char *why);
 };
 
@@ -77,7 +79,7 @@ struct redis	*redis_new(struct event_base *, const struct redis_conf *,
 		    const char *host, const char *version,
 		    const struct redis_callbacks *, void *ctx);
 /* Tries to write what is pending for at most wait_ms.  Other events of the
- * base wait meanwhile.  Not from within a callback of the base. */
+ * base wait meanwhile.  Not from within one of the callbacks above. */
 void		 redis_free(struct redis *, int wait_ms);
 
 /* An override that the owner remembers to have come from Redis, before the

@@ -68,6 +68,9 @@ struct redis_conn {
 	bool			 busy;	/* a loop below still needs it */
 	bool			 dead;	/* to be freed by that loop */
 	char			 doomed[WHY_MAX];	/* over, at the timer */
+	/* An error that nobody listened to: a server that is full or
+	 * protected says so to whatever came first, and hangs up. */
+	char			 ignored[WHY_MAX / 2];
 };
 
 /* --- the scanner ------------------------------------------------------- */
@@ -329,7 +332,6 @@ static void
 dispatch(struct redis_conn *c, const struct redis_reply *reply)
 {
 	const struct redis_reply *payload;
-	char text[WHY_MAX / 2];
 	struct request q;
 	const char *said;
 	size_t len;
@@ -339,16 +341,20 @@ dispatch(struct redis_conn *c, const struct redis_reply *reply)
 		c->handlers->message(c->ctx, payload);
 		return;
 	}
-	if (c->queue_count == 0) {
-		/* A server that is full or protected says so and hangs up. */
+	if (reply_kind(reply) == REPLY_ERROR && (c->queue_count == 0 ||
+	    c->queue[c->queue_head].cb == NULL)) {
 		said = reply_text(reply, &len);
+		text_clean(c->ignored, sizeof(c->ignored), said, len);
+	}
+	if (c->queue_count == 0) {
 		if (reply_kind(reply) == REPLY_ERROR)
-			fail(c, "it says \"%s\"",
-			    text_clean(text, sizeof(text), said, len));
+			fail(c, "it says \"%s\"", c->ignored);
 		else
 			fail(c, "it answers what nobody asked");
 		return;
 	}
+	if (reply_kind(reply) != REPLY_ERROR)
+		c->ignored[0] = '\0';
 	q = c->queue[c->queue_head];
 	c->queue_head = (c->queue_head + 1) % c->queue_size;
 	c->queue_count--;
@@ -416,7 +422,9 @@ event_cb(struct bufferevent *bev, short what, void *arg)
 		c->up = true;
 		c->handlers->up(c->ctx);
 	} else if (what & BEV_EVENT_EOF) {
-		fail(c, "it closed the connection");
+		fail(c, c->ignored[0] != '\0' ?
+		    "it closed the connection after \"%s\"" :
+		    "it closed the connection%s", c->ignored);
 	} else if (what & BEV_EVENT_ERROR) {
 		fail(c, "%s%s", c->up ? "the connection broke: " : "",
 		    evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));

@@ -400,7 +400,7 @@ state_fields(const struct gathering *g, const struct mirror *m,
     int64_t checked)
 {
 	const struct standing *st = board_standing(g->board, egress);
-	char reason[REDIS_TEXT_MAX + BOARD_REASON_MAX];
+	char reason[BOARD_NAME_MAX + BOARD_REASON_MAX + 128];
 	int64_t until = by != NULL ? by->until_ms :
 	    m->shown_state == st->state ? st->until_ms : 0;
 	size_t i;
@@ -977,8 +977,8 @@ mirror_lost(struct redis *r)
 	all->batch_count = all->events_sent = 0;
 	TAILQ_FOREACH(e, &all->events, link)
 		e->sent = false;
-	all->lane.refused = all->event_lane.refused = false;
-	all->lane.delay_ms = all->event_lane.delay_ms = 0;
+	all->lane.retry_ms = all->lane.delay_ms = 0;
+	all->event_lane.retry_ms = all->event_lane.delay_ms = 0;
 }
 
 void

@@ -2,9 +2,11 @@
  * redis_overrides.c - override:* in both directions
  *
  * A target is read whenever there is reason to think that its key changed:
- * a notice, a full read, the end of its time to live.  Reading is a
- * transaction of GETRANGE and PTTL, so that a value of half a gigabyte is
- * not fetched and word and end belong together.
+ * a notice, a full read, the end of its time to live.  Reading is PTTL,
+ * GETRANGE (a value may be half a gigabyte) and PTTL again: if the two ends
+ * agree, word and end belong together, and otherwise it is read once more.
+ * A transaction would do the same, but a server that is out of memory takes
+ * none, and a stop must be readable even then.
  *
  * What we are to write ourselves comes first: while it is not written, what
  * Redis shows for the target is older than what the owner knows, and is
@@ -32,6 +34,7 @@
 struct target {
 	struct table_entry	 entry;	/* first */
 	char			*key;
+	uint64_t		 hash;	/* see target_hash() */
 	TAILQ_ENTRY(target)	 read_link, word_link;
 	struct override		*known;	/* as the owner knows it */
 	int64_t			 end_ms;/* monotonic: look again; 0 never */
@@ -43,7 +46,9 @@ struct target {
 	 * value is a newer word than ours. */
 	bool			 refused;
 	uint64_t		 shown;
+	int64_t			 read_ms;	/* monotonic: last asked */
 
+	bool			 taken;	/* the word; the owner is to know */
 	bool			 to_read, to_write;	/* is in the queue */
 	bool			 reading, writing;	/* was asked */
 	/* Part of the full read: not asked yet; asked. */
@@ -86,6 +91,28 @@ value_hash(const char *value, size_t len)
 
 /* --- targets ----------------------------------------------------------- */
 
+/*
+ * "MX1" and "mx1" are two keys but one target, and so are two ways to write
+ * an address: equal targets have equal hashes.
+ */
+static uint64_t
+target_hash(const char *name)
+{
+	char normal[BOARD_NAME_MAX];
+	struct addr addr;
+	size_t i;
+
+	if (addr_parse(name, &addr))
+		addr_text(&addr, normal);
+	else
+		text_copy(normal, sizeof(normal), name);
+	for (i = 0; normal[i] != '\0'; i++) {
+		if (normal[i] >= 'A' && normal[i] <= 'Z')
+			normal[i] += 'a' - 'A';
+	}
+	return table_hash(0, normal, i);
+}
+
 static struct target *
 find(struct redis *r, const char *name)
 {
@@ -100,6 +127,7 @@ find_or_add(struct redis *r, const char *name)
 	if (t == NULL) {
 		t = xcalloc(1, sizeof(*t));
 		t->key = xasprintf("%s%s", r->override_prefix, name);
+		t->hash = target_hash(name);
 		table_add(&r->o.targets, &t->entry, name);
 	}
 	return t;
@@ -170,6 +198,7 @@ know_nothing(struct target *t)
 	t->known = NULL;
 	t->end_ms = 0;
 	t->bad = 0;
+	t->taken = false;
 }
 
 /* --- what the owner is told -------------------------------------------- */
@@ -228,30 +257,31 @@ tell_bad_name(struct redis *r, const char *name, size_t len)
 	tell_bad(r, name, len, why, strlen(why));
 }
 
-/* "MX1" and "mx1" are two keys but one target, and so are two ways to write
- * an address. */
-static bool
-same_target(const char *a, const char *b)
-{
-	struct addr x, y;
-
-	return text_same(a, b) || (addr_parse(a, &x) && addr_parse(b, &y) &&
-	    addr_cmp(&x, &y) == 0);
-}
-
-/* With one key gone, the other one counts: it is read and told as new. */
+/* With one key gone, another one of the same target counts: it is read and
+ * told as new.  Once for all that are gone in a batch. */
 static void
-read_others(struct redis *r, const struct target *gone)
+read_twins(struct redis *r)
 {
+	struct redis_overrides *o = &r->o;
+	bool maybe[256] = { false };
 	struct target *t;
+	size_t i;
 
-	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
-		if (t == gone || t->known == NULL || t->word != NULL ||
-		    !same_target(t->entry.name, gone->entry.name))
+	for (i = 0; i < o->gone_count; i++)
+		maybe[o->gone[i] & 255] = true;
+	for (t = next_target(r, NULL); t != NULL && o->gone_count > 0;
+	    t = next_target(r, t)) {
+		if (!maybe[t->hash & 255] || t->known == NULL ||
+		    t->word != NULL)
 			continue;
-		know_nothing(t);
-		want_read(r, t);
+		for (i = 0; i < o->gone_count && o->gone[i] != t->hash; i++)
+			;
+		if (i < o->gone_count) {
+			know_nothing(t);
+			want_read(r, t);
+		}
 	}
+	o->gone_count = 0;
 }
 
 static void
@@ -270,7 +300,8 @@ found_nothing(struct redis *r, struct target *t)
 		return;
 	know_nothing(t);
 	text_copy(gone.target, sizeof(gone.target), t->entry.name);
-	read_others(r, t);
+	if (r->o.gone_count < REDIS_BATCH)
+		r->o.gone[r->o.gone_count++] = t->hash;
 	tell(r, &gone);
 }
 
@@ -303,7 +334,7 @@ found_value(struct redis *r, struct target *t, const char *value, size_t len,
     int64_t ttl_ms)
 {
 	struct override o = { .source = "redis" };
-	bool was_bad = t->bad != 0;
+	bool news = t->bad != 0 || t->taken;
 	int64_t now = clock_mono_ms(), slack;
 
 	if (own_word_stands(t, value, len))
@@ -322,8 +353,10 @@ found_value(struct redis *r, struct target *t, const char *value, size_t len,
 		    t->entry.name);
 		free(t->word);
 		t->word = NULL;
+		t->refused = false;
 	}
 	t->bad = 0;
+	t->taken = false;
 	text_copy(o.target, sizeof(o.target), t->entry.name);
 	t->end_ms = 0;
 	if (ttl_ms >= 0) {
@@ -334,8 +367,7 @@ found_value(struct redis *r, struct target *t, const char *value, size_t len,
 	}
 	/* An end is off by the time that reading PTTL took. */
 	slack = END_SLACK_MS + now - r->o.batch_ms;
-	if (t->known != NULL && same_override(t->known, &o, slack) &&
-	    !was_bad)
+	if (t->known != NULL && same_override(t->known, &o, slack) && !news)
 		return;
 	know(t, &o);
 	tell(r, &o);
@@ -355,85 +387,122 @@ full_read_check(struct redis *r)
 	redis_read_done(r);
 }
 
-static void
-take_reading(struct redis *r, struct target *t,
-    const struct redis_reply *value, const struct redis_reply *ttl)
+/* True, and the connection dropped, if a read was refused.  A value of the
+ * wrong type is no refusal. */
+static bool
+read_refused(struct redis *r, const struct redis_reply *reply)
 {
-	const char *text;
 	char error[REDIS_TEXT_MAX];
-	size_t len;
 
-	text = reply_text(value, &len);
-	if (reply_kind(ttl) == REPLY_INTEGER && reply_integer(ttl) == -2) {
-		found_nothing(r, t);
-	} else if (reply_kind(value) == REPLY_STRING) {
-		found_value(r, t, text, len, reply_kind(ttl) ==
-		    REPLY_INTEGER ? reply_integer(ttl) : -1);
-	} else if (strncmp(text, "WRONGTYPE", 9) == 0) {
-		found_bad(r, t, "(not a string)", 14);
-	} else {
-		redis_error_text(r, value, error);
-		found_bad(r, t, error, strlen(error));
-	}
+	if (reply_kind(reply) != REPLY_ERROR ||
+	    strncmp(reply_text(reply, NULL), "WRONGTYPE", 9) == 0)
+		return false;
+	redis_error_text(r, reply, error);
+	if (!redis_hopeless(r, error))
+		redis_drop(r, "overrides cannot be read: %.150s", error);
+	return true;
 }
 
-/* Answers to MULTI and to what is queued after it. */
-static void
-queued_cb(void *ctx, void *arg, const struct redis_reply *reply)
+/* True, and the connection dropped, if a PTTL was not answered by a number. */
+static bool
+ttl_refused(struct redis *r, const struct redis_reply *reply)
 {
-	struct redis *r = ctx;
-
-	(void)arg;
-	if (reply_kind(reply) == REPLY_ERROR && r->o.batch_error[0] == '\0')
-		redis_error_text(r, reply, r->o.batch_error);
+	if (read_refused(r, reply))
+		return true;
+	if (reply_kind(reply) == REPLY_INTEGER)
+		return false;
+	redis_drop(r, "its answer to PTTL makes no sense");
+	return true;
 }
 
 static void
-exec_cb(void *ctx, void *arg, const struct redis_reply *reply)
+ttl_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis_reading *reading = arg;
+
+	if (!ttl_refused(ctx, reply))
+		reading->ttl_ms = reply_integer(reply);
+}
+
+static void
+value_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis_reading *reading = arg;
+	const char *value;
+
+	if (read_refused(ctx, reply))
+		return;
+	if (reply_kind(reply) != REPLY_STRING &&
+	    reply_kind(reply) != REPLY_ERROR) {
+		redis_drop(ctx, "its answer to GETRANGE makes no sense");
+		return;
+	}
+	value = reply_text(reply, &reading->len);
+	reading->is_string = reply_kind(reply) == REPLY_STRING;
+	reading->value = xcalloc(reading->len + 1, 1);
+	memcpy(reading->value, value, reading->len);
+}
+
+/* True if the two PTTL can be about one and the same life of a key. */
+static bool
+same_life(const struct redis_reading *reading, int64_t ttl_ms,
+    int64_t took_ms)
+{
+	if (reading->ttl_ms < 0 || ttl_ms < 0)
+		return reading->ttl_ms == ttl_ms;
+	return ttl_ms <= reading->ttl_ms &&
+	    reading->ttl_ms - ttl_ms <= took_ms + 1;
+}
+
+/* The second PTTL completes the reading of one target. */
+static void
+read_cb(void *ctx, void *arg, const struct redis_reply *reply)
 {
 	struct redis *r = ctx;
 	struct redis_overrides *o = &r->o;
-	char error[REDIS_TEXT_MAX];
-	struct target *t;
-	size_t i, count = o->batch_count;
+	struct redis_reading *reading = arg;
+	struct target *t = reading->target;
+	int64_t ttl_ms = reply_integer(reply);
+	bool agree = same_life(reading, ttl_ms,
+	    clock_mono_ms() - o->batch_ms);
 
-	(void)arg;
-	if (reply_count(reply) != 2 * count) {
-		if (o->batch_error[0] != '\0')
-			text_copy(error, sizeof(error), o->batch_error);
-		else if (reply_kind(reply) == REPLY_ERROR)
-			redis_error_text(r, reply, error);
-		else
-			text_copy(error, sizeof(error), "a strange answer");
-		if (!redis_hopeless(r, error))
-			redis_drop(r, "overrides cannot be read: %.150s",
-			    error);
+	if (ttl_refused(r, reply))
 		return;
+	t->reading = false;
+	t->read_ms = o->batch_ms;
+	if (agree && t->full_asked) {
+		t->full_asked = false;
+		o->full_left--;
+	} else if (t->full_asked) {
+		t->full_asked = false;
+		t->full_wait = true;
 	}
-	o->batch_count = 0;
-	for (i = 0; i < count; i++) {
-		t = o->batch[i];
-		t->reading = false;
-		if (t->full_asked) {
-			t->full_asked = false;
-			o->full_left--;
-		}
-		take_reading(r, t, reply_at(reply, 2 * i),
-		    reply_at(reply, 2 * i + 1));
+	if (!agree)
+		want_read(r, t);
+	else if (ttl_ms == -2)
+		found_nothing(r, t);
+	else if (reading->is_string)
+		found_value(r, t, reading->value, reading->len, ttl_ms);
+	else
+		found_bad(r, t, "(not a string)", 14);
+	free(reading->value);
+	reading->value = NULL;
+	if (--o->batch_left == 0) {
+		o->batch_count = 0;
+		read_twins(r);
+		full_read_check(r);
+		redis_kick(r);
 	}
-	full_read_check(r);
-	redis_kick(r);
 }
 
 static void
 send_batch(struct redis *r)
 {
 	struct redis_overrides *o = &r->o;
+	struct redis_reading *reading;
 	struct target *t;
 
-	o->batch_error[0] = '\0';
 	o->batch_ms = clock_mono_ms();
-	redis_conn_sendl(r->data, queued_cb, NULL, "MULTI", NULL);
 	while (o->batch_count < REDIS_BATCH &&
 	    (t = TAILQ_FIRST(&o->reads)) != NULL) {
 		TAILQ_REMOVE(&o->reads, t, read_link);
@@ -443,13 +512,16 @@ send_batch(struct redis *r)
 			t->full_wait = false;
 			t->full_asked = true;
 		}
-		o->batch[o->batch_count++] = t;
-		redis_conn_sendl(r->data, queued_cb, NULL, "GETRANGE", t->key,
-		    "0", VALUE_END, NULL);
-		redis_conn_sendl(r->data, queued_cb, NULL, "PTTL", t->key,
+		reading = &o->batch[o->batch_count++];
+		reading->target = t;
+		redis_conn_sendl(r->data, ttl_cb, reading, "PTTL", t->key,
+		    NULL);
+		redis_conn_sendl(r->data, value_cb, reading, "GETRANGE",
+		    t->key, "0", VALUE_END, NULL);
+		redis_conn_sendl(r->data, read_cb, reading, "PTTL", t->key,
 		    NULL);
 	}
-	redis_conn_sendl(r->data, exec_cb, NULL, "EXEC", NULL);
+	o->batch_left = o->batch_count;
 }
 
 /* A target by the name of its key, or NULL if there can be none. */
@@ -511,20 +583,14 @@ scan_cb(void *ctx, void *arg, const struct redis_reply *reply)
 	struct redis *r = ctx;
 	struct redis_overrides *o = &r->o;
 	const struct redis_reply *keys;
-	char error[REDIS_TEXT_MAX];
 	const char *cursor, *name;
 	struct target *t;
 	size_t i, len;
 
 	(void)arg;
 	o->scan_sent = false;
-	if (reply_kind(reply) == REPLY_ERROR) {
-		redis_error_text(r, reply, error);
-		if (!redis_hopeless(r, error))
-			redis_drop(r, "overrides cannot be read: %.150s",
-			    error);
+	if (read_refused(r, reply))
 		return;
-	}
 	cursor = reply_count(reply) == 2 ?
 	    reply_text(reply_at(reply, 0), &len) : "";
 	if (cursor[0] == '\0' || len >= sizeof(o->cursor) ||
@@ -602,6 +668,7 @@ word_cb(void *ctx, void *arg, const struct redis_reply *reply)
 			free(t->word);
 			t->word = NULL;
 			t->refused = false;
+			t->taken = true;
 			/* Whoever wrote meanwhile was not listened to. */
 			want_read(r, t);
 		} else if (t->word != NULL) {
@@ -639,18 +706,28 @@ static void
 send_words(struct redis *r)
 {
 	struct redis_overrides *o = &r->o;
-	struct target *t;
+	struct target *t, *next;
 
 	/* While refused, one at a time shows whether it still is. */
-	while (o->writing < (o->lane.refused ? 1 : WRITING_MAX) &&
-	    redis_lane_open(&o->lane) &&
-	    (t = TAILQ_FIRST(&o->words)) != NULL) {
+	for (t = TAILQ_FIRST(&o->words); t != NULL && redis_lane_open(&o->lane)
+	    && o->writing < (o->lane.refused ? 1 : WRITING_MAX); t = next) {
+		next = TAILQ_NEXT(t, word_link);
+		/* Another try would undo a newer word: look first. */
+		if (t->refused && t->word != NULL &&
+		    t->read_ms < o->lane.retry_ms) {
+			if (!t->reading)
+				want_read(r, t);
+			continue;
+		}
 		TAILQ_REMOVE(&o->words, t, word_link);
 		t->to_write = false;
 		/* One that is under way is followed by word_cb(). */
 		if (t->word != NULL && !t->writing)
 			send_word(r, t);
 	}
+	/* What was refused is not wanted any more. */
+	if (TAILQ_EMPTY(&o->words) && o->writing == 0)
+		o->lane.refused = false;
 }
 
 void
@@ -671,7 +748,6 @@ redis_put_override(struct redis *r, const struct override *o, int64_t now_ms)
 	t->word_put++;
 	t->refused = false;
 	t->shown = 0;
-	/* The owner knows it already: reading it back is no news. */
 	know_nothing(t);
 	if (t->word->word != WORD_NONE)
 		know(t, t->word);
@@ -695,7 +771,7 @@ bool
 overrides_pending(const struct redis *r)
 {
 	return r->o.writing > 0 || (!TAILQ_EMPTY(&r->o.words) &&
-	    redis_lane_open(&r->o.lane));
+	    !r->o.lane.refused);
 }
 
 /* --- the whole --------------------------------------------------------- */
@@ -734,9 +810,15 @@ overrides_lost(struct redis *r)
 {
 	struct redis_overrides *o = &r->o;
 	struct target *t;
+	size_t i;
 
+	for (i = 0; i < o->batch_count; i++) {
+		free(o->batch[i].value);
+		o->batch[i].value = NULL;
+	}
 	TAILQ_INIT(&o->reads);
-	o->batch_count = o->writing = o->full_left = 0;
+	o->batch_count = o->batch_left = o->writing = o->full_left = 0;
+	o->gone_count = 0;
 	o->full = o->full_again = o->scanning = o->scan_sent = false;
 	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
 		t->to_read = t->reading = t->writing = false;
@@ -747,7 +829,6 @@ overrides_lost(struct redis *r)
 		if (t->word != NULL)
 			want_write(r, t);
 	}
-	o->lane.refused = false;
 	o->lane.delay_ms = o->lane.retry_ms = 0;
 }
 

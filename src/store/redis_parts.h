@@ -55,15 +55,25 @@ TAILQ_HEAD(target_queue, target);
 TAILQ_HEAD(mirror_queue, mirror);
 TAILQ_HEAD(event_queue, kept_event);
 
+/* One target being read: PTTL, GETRANGE, PTTL. */
+struct redis_reading {
+	struct target	*target;
+	int64_t		 ttl_ms;	/* of the first PTTL */
+	char		*value;
+	size_t		 len;
+	bool		 is_string;
+};
+
 struct redis_overrides {
 	struct table	 targets;
 	struct target_queue words;	/* own words to be written */
 	size_t		 writing;	/* of them without an answer */
 	struct target_queue reads;	/* targets to be read */
-	struct target	*batch[REDIS_BATCH];	/* being read */
-	size_t		 batch_count;
+	struct redis_reading batch[REDIS_BATCH];
+	size_t		 batch_count, batch_left;
 	int64_t		 batch_ms;	/* monotonic, when it was asked */
-	char		 batch_error[REDIS_TEXT_MAX];
+	uint64_t	 gone[REDIS_BATCH];	/* targets, of the batch */
+	size_t		 gone_count;
 	char		*pattern;	/* of their keys, for SCAN */
 	/* The full read: SCAN, then all that it found. */
 	bool		 full;		/* one is under way */
@@ -123,15 +133,15 @@ struct redis {
 
 	enum redis_status	 status;
 	char			 why[REDIS_TEXT_MAX];
-	int64_t			 since_ms;	/* connected; monotonic */
+	int64_t			 since_ms;	/* connected or not; monotonic */
 	int			 flaps;		/* short lives in a row */
 	uint64_t		 said[8];	/* troubles, since it worked */
 	size_t			 said_count;
 
 	int64_t			 delay_ms;	/* of the next try */
 	int64_t			 notices_delay_ms;
-	int64_t			 notices_again_ms; /* monotonic; 0 never */
-	struct event		*connect_timer, *read_timer, *tick, *pump;
+	struct event		*connect_timer, *notices_timer, *read_timer;
+	struct event		*tick, *pump;
 	bool			 draining;
 
 	struct redis_overrides	 o;

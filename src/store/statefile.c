@@ -29,7 +29,8 @@
 struct statefile {
 	char		*path;
 	int		 lock_fd;
-	char		*saved;		/* text handed over last */
+	char		*saved;		/* text handed over last, */
+	uint64_t	 generation;	/* of this view of the board */
 
 	pthread_t	 thread;
 	pthread_mutex_t	 mutex;		/* guards what follows */
@@ -77,9 +78,10 @@ override_json(const struct override *o)
 	char reason[BOARD_REASON_MAX];
 
 	text_clean(reason, sizeof(reason), o->reason, strlen(o->reason));
-	return json_pack("{s:s, s:s, s:I, s:s, s:s}", "target", o->target,
-	    "word", word_name(o->word), "until", (json_int_t)o->until_ms,
-	    "reason", reason, "source", o->source);
+	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s}", "target",
+	    o->target, "word", word_name(o->word),
+	    "since", (json_int_t)o->since_ms,
+	    "until", (json_int_t)o->until_ms, "reason", reason, "source", o->source);
 }
 
 /* Without a time of its own, so that equal states are equal texts. */
@@ -199,6 +201,7 @@ restore_override(struct board *b, const json_t *j, int64_t now_ms)
 
 	o.word = strcmp(word, word_name(WORD_STOP)) == 0 ? WORD_STOP :
 	    strcmp(word, word_name(WORD_SEND)) == 0 ? WORD_SEND : WORD_NONE;
+	o.since_ms = integer_of(j, "since");
 	o.until_ms = integer_of(j, "until");
 	text_copy(o.target, sizeof(o.target), string_of(j, "target"));
 	text_copy(o.reason, sizeof(o.reason), string_of(j, "reason"));
@@ -393,13 +396,14 @@ writer(void *arg)
 }
 
 void
-statefile_save(struct statefile *f, const struct board *b, int64_t now_ms)
+statefile_save(struct statefile *f, const struct board *b)
 {
 	char *text;
 
-	(void)now_ms;
-	if (f == NULL)
+	if (f == NULL || (f->saved != NULL &&
+	    f->generation == board_generation(b)))
 		return;
+	f->generation = board_generation(b);
 	text = board_json(b);
 	if (f->saved != NULL && strcmp(text, f->saved) == 0) {
 		free(text);

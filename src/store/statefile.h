@@ -31,9 +31,9 @@ bool		 statefile_load(const char *path, struct board *,
  * must be blocked.  A file that cannot be written is only said. */
 struct statefile *statefile_open(const char *path, const char **why);
 
-/* Hands over the present state.  Cheap if nothing that is kept changed. */
-void		 statefile_save(struct statefile *, const struct board *,
-		    int64_t now_ms);
+/* Hands over the present state, as it was published.  Cheap if nothing has
+ * changed.  NULL is allowed: no state file. */
+void		 statefile_save(struct statefile *, const struct board *);
 
 /* Writes what is pending, waits for it at most wait_ms, ends the thread. */
 void		 statefile_close(struct statefile *, int wait_ms);

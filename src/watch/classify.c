@@ -95,7 +95,10 @@ classify(const struct list *l, const struct reply *r)
 
 	switch (r->status) {
 	case REPLY_NXDOMAIN:
-		return (struct answer_seen){ .kind = ANS_CLEAN };
+		/* There is an alias, so the list does have an entry, if one
+		 * that leads nowhere. */
+		return (struct answer_seen){ .kind = r->left_zone ? ANS_ODD :
+		    ANS_CLEAN };
 	case REPLY_NODATA:
 		/* RFC 5782 2.1 wants no records at all for what is not
 		 * listed: a TXT-only entry, or a filter on the path. */

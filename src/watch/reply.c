@@ -199,14 +199,16 @@ reply_read(const unsigned char *msg, size_t len, const char *name,
 	    ns_msg_getflag(handle, ns_f_qr) == 0 ||
 	    ns_msg_count(handle, ns_s_qd) != 1 ||
 	    ns_parserr(&handle, ns_s_qd, 0, &rr) != 0 ||
-	    !same_name(ns_rr_name(rr), name) || (int)ns_rr_type(rr) != type)
+	    !same_name(ns_rr_name(rr), name) ||
+	    (int)ns_rr_type(rr) != type || ns_rr_class(rr) != ns_c_in)
 		return;
 	/* Cut, and not mended over TCP: records may be missing. */
 	if (ns_msg_getflag(handle, ns_f_tc) != 0)
 		return;
 	text_copy(owner, sizeof(owner), name);
 	out->status = status_of(ns_msg_getflag(handle, ns_f_rcode));
-	if (out->status != REPLY_OK)
+	/* NXDOMAIN is about the end of the chain (RFC 2308 section 2.1). */
+	if (out->status != REPLY_OK && out->status != REPLY_NXDOMAIN)
 		return;
 	if (!follow_aliases(&handle, owner, out)) {
 		out->status = REPLY_BAD;
@@ -232,6 +234,11 @@ reply_read(const unsigned char *msg, size_t len, const char *name,
 		else if (type == REPLY_TYPE_PTR)
 			take_name(&handle, out, &rr);
 	}
-	if (records == 0)
+	if (out->status == REPLY_NXDOMAIN) {
+		/* It is there and it is not: believe neither. */
+		if (records > 0)
+			*out = (struct reply){ .status = REPLY_BAD };
+	} else if (records == 0) {
 		out->status = REPLY_NODATA;
+	}
 }

@@ -54,7 +54,8 @@ struct reply {
 	char		 names[REPLY_NAMES_MAX][REPLY_NAME_MAX];	/* PTR */
 	size_t		 name_count;
 	bool		 aliased;	/* through a CNAME chain */
-	bool		 left_zone;	/* the chain ends outside the zone */
+	bool		 left_zone;	/* the chain ends outside the zone; for
+					 * REPLY_NXDOMAIN too */
 	uint32_t	 ttl_s;		/* the smallest, clamped to 1 day */
 	char		 text[REPLY_TEXT_MAX];	/* TXT records, cleaned */
 };
