@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const uint8_t mapped_prefix[12] = {
@@ -44,6 +45,52 @@ addr_parse(const char *text, struct addr *out)
 	}
 	*out = a;
 	return true;
+}
+
+const char *
+addr_parse_range(const char *text, size_t most, struct addr *first,
+    size_t *count)
+{
+	const char *slash = strchr(text, '/');
+	char host[ADDR_TEXT_MAX];
+	struct addr a;
+	char *end;
+	long bits;
+	int width, i;
+
+	if (slash == NULL || (size_t)(slash - text) >= sizeof(host))
+		return "is no range like 203.0.113.0/28";
+	memcpy(host, text, (size_t)(slash - text));
+	host[slash - text] = '\0';
+	if (!addr_parse_unmapped(host, &a))
+		return "is no range like 203.0.113.0/28";
+	width = a.family == ADDR_IPV4 ? 32 : 128;
+	bits = strtol(slash + 1, &end, 10);
+	if (slash[1] < '0' || slash[1] > '9' || *end != '\0' || bits > width)
+		return "has no prefix length that fits after the slash";
+	if (width - bits > 30 || ((size_t)1 << (width - bits)) > most)
+		return "is too large a range";
+	for (i = (int)bits; i < width; i++) {
+		if (a.bytes[i / 8] & (0x80 >> (i % 8)))
+			return "does not begin at the start of its range";
+	}
+	*first = a;
+	*count = (size_t)1 << (width - bits);
+	return NULL;
+}
+
+struct addr
+addr_after(const struct addr *first, size_t offset)
+{
+	struct addr a = *first;
+	int i = a.family == ADDR_IPV4 ? 3 : 15;
+
+	for (; i >= 0 && offset > 0; i--) {
+		offset += a.bytes[i];
+		a.bytes[i] = offset & 0xff;
+		offset >>= 8;
+	}
+	return a;
 }
 
 struct addr

@@ -43,6 +43,16 @@ bool		 addr_parse(const char *text, struct addr *out);
 /* The same, but an IPv4-mapped address stays IPv6, as the test entries of
  * IPv6 lists want it (RFC 5782 section 5). */
 bool		 addr_parse_unmapped(const char *text, struct addr *out);
+
+/*
+ * "203.0.113.0/28" and the like: the first address and how many there are.
+ * NULL, or what is wrong; the range may hold at most most addresses.
+ */
+const char	*addr_parse_range(const char *text, size_t most,
+		    struct addr *first, size_t *count);
+
+/* The address that many after this one, within its family. */
+struct addr	 addr_after(const struct addr *, size_t offset);
 struct addr	 addr_from_ipv4(uint32_t host_order);
 
 /* Writes the canonical text (RFC 5952 for IPv6) and returns buf. */

@@ -638,6 +638,10 @@ board_restore_listing(struct board *b, const struct listing *l)
 	struct entry *e = find_entry(b, l->subject, l->list);
 	struct listing copy = *l;
 
+	/* What is not asked any more would never be seen gone. */
+	if (!b->policy->lists[l->list].kinds[
+	    b->subjects[l->subject].subject.kind])
+		return;
 	if (e == NULL)
 		e = add_entry(b, l->subject, l->list);
 	e->l = copy;
@@ -1091,6 +1095,36 @@ sooner(int64_t *next, int64_t t)
 		*next = t;
 }
 
+static bool
+is_asked(const struct board *b, enum subject_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < b->policy->list_count; i++) {
+		if (b->policy->lists[i].kinds[kind])
+			return true;
+	}
+	return false;
+}
+
+/* When the subject that was answered for least lately was; those that no
+ * list is asked about can be waited for in vain. */
+static int64_t
+answered_ms(const struct board *b, const struct party *party)
+{
+	int64_t oldest = INT64_MAX;
+	size_t i;
+
+	for (i = 0; i < party->subject_count; i++) {
+		const struct subject_facts *s =
+		    &b->subjects[party->subjects[i]];
+
+		if (s->checked_ms < oldest && is_asked(b, s->subject.kind))
+			oldest = s->checked_ms;
+	}
+	return oldest;
+}
+
 static void
 tick_party(struct board *b, struct party *party, const char *what,
     const char *name, int64_t now_ms, int64_t *next)
@@ -1100,11 +1134,14 @@ tick_party(struct board *b, struct party *party, const char *what,
 	enum state from;
 	int sum = score(b, party, &worst);
 
-	if (standing_step(s, b->policy, sum, now_ms, &from))
+	if (standing_step(s, b->policy, sum, answered_ms(b, party), now_ms,
+	    &from))
 		state_event(b, s, what, name, from, worst, now_ms);
 	if (memcmp(&before, s, sizeof(before)) != 0)
 		b->dirty = true;
-	sooner(next, s->until_ms);
+	/* What waits for an answer is looked at when there is one. */
+	if (s->until_ms > now_ms)
+		sooner(next, s->until_ms);
 }
 
 int64_t

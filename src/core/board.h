@@ -102,6 +102,7 @@ struct standing {
 	int64_t		 since_ms;
 	int64_t		 until_ms;	/* next expected move; 0 unknown */
 	int64_t		 clean_since_ms;/* stopped, and nothing listed */
+	int64_t		 resumed_ms;	/* sending again since; 0 long ago */
 	int		 relapses;
 	int		 score;
 };

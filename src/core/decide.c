@@ -116,16 +116,22 @@ any_same(char *const *v, size_t count, const char *text)
 static bool
 is_local(const struct policy *p, const struct envelope *env)
 {
-	const char *domain;
+	const char *domain, *sign;
 
 	if (env->transport != NULL)
 		return any_same(p->local_transports,
 		    p->local_transport_count, env->transport);
 	if (env->recipient == NULL || env->recipient[0] == '\0')
 		return false;
+	/* MTAs take "ann%example.net" and "example.net!ann" of their own
+	 * domain for mail to example.net. */
+	sign = strrchr(env->recipient, '@');
+	if (strcspn(env->recipient, "%!@") < (sign != NULL ?
+	    (size_t)(sign - env->recipient) : strlen(env->recipient)))
+		return false;
 	/* A bare name is completed with the host's own domain. */
 	if ((domain = text_domain(env->recipient)) == NULL)
-		return strchr(env->recipient, '@') == NULL;
+		return sign == NULL;
 	return any_same(p->local_domains, p->local_domain_count, domain);
 }
 

@@ -38,8 +38,17 @@ standing_wait_ms(const struct policy *p, int relapses)
 	return wait < limit ? wait : limit;
 }
 
+static bool
+resumed_lately(const struct standing *s, const struct policy *p,
+    int64_t now_ms)
+{
+	return s->resumed_ms != 0 &&
+	    now_ms - s->resumed_ms < p->resume_max_wait_ms;
+}
+
 static enum happening
-what_happened(struct standing *s, const struct policy *p, int64_t now_ms)
+what_happened(struct standing *s, const struct policy *p, int64_t checked_ms,
+    int64_t now_ms)
 {
 	if (s->score >= p->stop_score)
 		return LISTED;
@@ -49,7 +58,7 @@ what_happened(struct standing *s, const struct policy *p, int64_t now_ms)
 			s->clean_since_ms = now_ms;
 		s->until_ms = s->clean_since_ms +
 		    standing_wait_ms(p, s->relapses);
-		if (now_ms < s->until_ms)
+		if (now_ms < s->until_ms || checked_ms < s->until_ms)
 			return NOTHING;
 		return p->resume_ramp_ms > 0 ? CLEAN_LONG :
 		    CLEAN_LONG_NO_RAMP;
@@ -61,20 +70,22 @@ what_happened(struct standing *s, const struct policy *p, int64_t now_ms)
 		break;
 	}
 	/* Long enough without a stop: what was is forgotten. */
-	if (s->relapses > 0 && now_ms - s->since_ms >= p->resume_max_wait_ms)
+	if (!resumed_lately(s, p, now_ms)) {
 		s->relapses = 0;
+		s->resumed_ms = 0;
+	}
 	return NOTHING;
 }
 
 bool
 standing_step(struct standing *s, const struct policy *p, int score,
-    int64_t now_ms, enum state *from)
+    int64_t checked_ms, int64_t now_ms, enum state *from)
 {
 	enum happening what;
 	size_t i;
 
 	s->score = score;
-	what = what_happened(s, p, now_ms);
+	what = what_happened(s, p, checked_ms, now_ms);
 	if (what == LISTED && s->state == STATE_STOPPED) {
 		s->clean_since_ms = 0;	/* the waiting starts anew */
 		s->until_ms = 0;
@@ -83,13 +94,14 @@ standing_step(struct standing *s, const struct policy *p, int score,
 		if (moves[i].from != s->state || moves[i].what != what)
 			continue;
 		/* Listed again soon after full sending is a relapse too. */
-		if (moves[i].relapse || (what == LISTED && s->since_ms != 0 &&
-		    s->relapses > 0))
+		if (moves[i].relapse || (what == LISTED &&
+		    resumed_lately(s, p, now_ms)))
 			s->relapses++;
 		*from = s->state;
 		s->state = moves[i].to;
 		s->since_ms = now_ms;
 		s->clean_since_ms = 0;
+		s->resumed_ms = s->state == STATE_SENDING ? now_ms : 0;
 		s->until_ms = s->state == STATE_PROBATION ?
 		    now_ms + p->resume_ramp_ms : 0;
 		return true;

@@ -13,6 +13,7 @@
 
 #include "base/addr.h"
 #include "base/domain.h"
+#include "base/duration.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/config.h"
@@ -24,6 +25,8 @@
 
 #define CHECK_UNKNOWN	2
 #define BAR_WIDTH	40
+#define RANGE_MAX	1024
+#define SUBJECTS_SHOWN	16
 #define ZONES_SHOWN	3
 
 struct check {
@@ -134,6 +137,28 @@ number_at_end(const char *domain)
 }
 
 static bool
+add_range(struct check *c, const char *word)
+{
+	struct addr first, addr;
+	char shown[80];
+	const char *why;
+	size_t i, count;
+
+	if ((why = addr_parse_range(word, RANGE_MAX, &first, &count)) !=
+	    NULL) {
+		text_clean(shown, sizeof(shown), word, strlen(word));
+		complain("\"%s\" %s (at most %d addresses)", shown, why,
+		    RANGE_MAX);
+		return false;
+	}
+	for (i = 0; i < count; i++) {
+		addr = addr_after(&first, i);
+		add_address(c, &addr);
+	}
+	return true;
+}
+
+static bool
 add_word(struct check *c, const char *word)
 {
 	struct subject s = { .kind = SUBJECT_DOMAIN };
@@ -141,6 +166,8 @@ add_word(struct check *c, const char *word)
 	struct addr addr;
 	const char *why;
 
+	if (strchr(word, '/') != NULL)
+		return add_range(c, word);
 	if (addr_parse(word, &addr)) {
 		if (addr_scope(&addr) == ADDR_PRIVATE ||
 		    addr_scope(&addr) == ADDR_LINK_LOCAL)
@@ -331,7 +358,7 @@ print_hits(const struct check *c, const struct screen *s, size_t subject)
 	const struct oneshot_result *r = c->result;
 	struct grid *t = grid_new(columns, 4);
 	const struct oneshot_hit *h;
-	char code[ADDR_TEXT_MAX], *link;
+	char code[ADDR_TEXT_MAX], expires[DURATION_TEXT_MAX], *link;
 	const char *zone;
 	size_t i;
 
@@ -356,6 +383,11 @@ print_hits(const struct check *c, const struct screen *s, size_t subject)
 		if (h->text[0] != '\0')
 			screen_say(s, 2, 4, PAINT_NONE, "%s says: \"%s\"",
 			    zone, h->text);
+		if (c->conf.lists[h->list].expires_ms != 0 && counts(h))
+			screen_say(s, 2, 4, PAINT_NONE, "%s: an entry ends by "
+			    "itself %s after the last offence", zone,
+			    duration_text(c->conf.lists[h->list].expires_ms,
+			    expires));
 		if (counts(h) && (link = hit_link(c, h)) != NULL) {
 			screen_say(s, 2, 4, PAINT_NONE, "%s: %s", zone, link);
 			free(link);
@@ -474,11 +506,20 @@ static void
 print_page(const struct check *c)
 {
 	struct screen s;
-	size_t i;
+	size_t i, clean = 0;
 
 	screen_open(&s, stdout);
-	for (i = 0; i < c->subject_count; i++)
-		print_subject(c, &s, i);
+	for (i = 0; i < c->subject_count; i++) {
+		/* Of a range, what is worth a line. */
+		if (c->subject_count > SUBJECTS_SHOWN &&
+		    strcmp(subject_state(c, i), "clean") == 0)
+			clean++;
+		else
+			print_subject(c, &s, i);
+	}
+	if (clean > 0)
+		screen_say(&s, 0, 2, PAINT_GOOD, "%zu of %zu are clean",
+		    clean, c->subject_count);
 	print_lists(c, &s);
 	screen_say(&s, 0, 0, PAINT_DIM, "%llu questions in %lld.%lld s, one "
 	    "look, not confirmed",
@@ -511,6 +552,9 @@ new_hit(const struct check *c, const struct oneshot_hit *h)
 	    "name", new_text(h->seen.name),
 	    "kind", answer_name(h->seen.kind), "text", new_text(h->text),
 	    "weight", h->seen.weight, "delist", new_text(link));
+	if (l->expires_ms != 0)
+		json_object_set_new(o, "expires_s",
+		    json_integer(l->expires_ms / 1000));
 	free(link);
 	return o;
 }
@@ -636,15 +680,16 @@ run_check(const struct args *args)
 }
 
 const struct command command_check = {
-	"check", "[ADDRESS|DOMAIN ...] [--json]",
+	"check", "[ADDRESS|RANGE|DOMAIN ...] [--json]",
 	"ask all lists about addresses or domains, now",
-	"Asks all lists about the addresses or domains, once, and shows what "
-	"they say.\nWithout one: about those of the configuration. It needs "
+	"Asks all lists about addresses, ranges or domains, once, and shows "
+	"what they say.\nWithout one: about those of the configuration. It needs "
 	"no daemon and no rights.\n"
 	"Exit status: 0 not listed, 1 listed, 2 could not tell.\n"
 	"\n"
 	"  -j, --json  one JSON object\n"
 	"\n"
-	"  mailbrake check 203.0.113.7 2001:db8::7 example.org\n",
+	"  mailbrake check 203.0.113.7 2001:db8::7 example.org\n"
+	"  mailbrake check 203.0.113.0/28\n",
 	OPT_JSON, 0, 1000, run_check
 };

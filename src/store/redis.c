@@ -47,7 +47,7 @@ static const struct redis_pace PACE = {
 
 #define CLUSTER	"it is part of a Redis Cluster, which is not supported"
 
-/* First words of errors after which the connection is of no use, and what
+/* Beginnings of errors after which the connection is of no use, and what
  * to tell people; NULL: the server's own words say it well.  Those that
  * only a person can mend are tried again slowly. */
 static const struct {
@@ -58,6 +58,8 @@ static const struct {
 	{ "READONLY", false, "it has become a read-only replica" },
 	{ "LOADING", false, NULL },
 	{ "MASTERDOWN", false, NULL },
+	{ "DENIED", false, NULL },
+	{ "ERR max number of clients", false, NULL },
 	{ "NOAUTH", true, "it asks for a password: set redis.password" },
 	{ "MOVED", true, CLUSTER },
 	{ "ASK", true, CLUSTER },

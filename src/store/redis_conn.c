@@ -30,6 +30,7 @@
 
 #define DEPTH_MAX	6	/* arrays in arrays; what we ask for has 2 */
 #define ELEMENTS_MAX	200000	/* of one array */
+#define LINE_MAX_BYTES	16384	/* of a status, an error, a number */
 #define CHUNK		16384
 #define WHY_MAX		256
 #define COMMAND_MAX	16
@@ -40,6 +41,7 @@ struct scan {
 	char		 type;		/* of this element; '\0': none yet */
 	bool		 minus, cr;
 	uint64_t	 value;
+	size_t		 line;		/* bytes of it so far */
 	size_t		 skip;		/* bytes of a string's body to come */
 	size_t		 bytes;		/* of this reply so far */
 	size_t		 left[DEPTH_MAX];/* elements still to come */
@@ -133,13 +135,14 @@ scan_bytes(struct scan *s, const char *p, size_t n, size_t reply_bytes)
 				scan_element_end(s);
 			continue;
 		}
-		if (++s->bytes > reply_bytes)
+		if (++s->bytes > reply_bytes || ++s->line > LINE_MAX_BYTES)
 			return "its answer is too long";
 		if (s->type == '\0') {
 			if (*p == '\0' || strchr("+-:$*", *p) == NULL)
 				return "it does not speak the Redis protocol";
 			s->type = *p;
 			s->value = 0;
+			s->line = 0;
 			s->minus = s->cr = false;
 		} else if (s->cr && *p == '\n') {
 			if (s->type != '$' && s->type != '*')

@@ -63,12 +63,13 @@ listing_json(const struct board *b, const struct listing *l)
 static json_t *
 standing_json(const char *name, const struct standing *s)
 {
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:i}",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:i}",
 	    "name", name,
 	    "state", state_name(s->state),
 	    "since", (json_int_t)s->since_ms,
 	    "until", (json_int_t)s->until_ms,
 	    "clean_since", (json_int_t)s->clean_since_ms,
+	    "resumed", (json_int_t)s->resumed_ms,
 	    "relapses", s->relapses);
 }
 
@@ -164,6 +165,7 @@ read_standing(const json_t *j, struct standing *s)
 	s->since_ms = integer_of(j, "since");
 	s->until_ms = integer_of(j, "until");
 	s->clean_since_ms = integer_of(j, "clean_since");
+	s->resumed_ms = integer_of(j, "resumed");
 	s->relapses = (int)integer_of(j, "relapses");
 	return state_parse(string_of(j, "state"), &s->state);
 }
@@ -238,24 +240,34 @@ load_one(const char *path, struct board *b, int64_t now_ms, char *why,
 	return true;
 }
 
+static bool
+is_missing(const char *path)
+{
+	return access(path, F_OK) == -1 && errno == ENOENT;
+}
+
 bool
 statefile_load(const char *path, struct board *b, int64_t now_ms)
 {
 	char why[200], *old = xasprintf("%s.old", path);
 	char *bad = xasprintf("%s.bad", path);
-	bool ok = true;
+	bool ok = true, missing = is_missing(path);
 
-	if (access(path, F_OK) == -1 && errno == ENOENT) {
+	if (missing && is_missing(old)) {
 		log_debug("state file %s: none yet", path);
-	} else if (load_one(path, b, now_ms, why, sizeof(why))) {
+	} else if (!missing && load_one(path, b, now_ms, why, sizeof(why))) {
 		log_info("state file %s: %zu listings, %zu overrides "
 		    "restored", path, board_listing_count(b),
 		    board_override_count(b));
 	} else {
 		ok = false;
-		log_warnx("state file %s cannot be used: %s; kept as %s",
-		    path, why, bad);
-		if (rename(path, bad) == -1)
+		if (missing)
+			log_warnx("state file %s is gone, but not the one "
+			    "before it", path);
+		else
+			log_warnx("state file %s cannot be used: %s; kept as "
+			    "%s", path, why, bad);
+		if (!missing && rename(path, bad) == -1)
 			log_warn("state file: cannot rename to %s", bad);
 		if (load_one(old, b, now_ms, why, sizeof(why)))
 			log_warnx("state file %s: the one before it is used: "
@@ -303,6 +315,25 @@ write_all(int fd, const char *text, size_t len)
 	return true;
 }
 
+/* Gives the present file a second name, where links can be made.  Where
+ * there is none the one before it stays: it is all that is left. */
+static void
+keep_old(const char *path, const char *old)
+{
+	char *link_name = xasprintf("%s.new", old);
+
+	unlink(link_name);
+	if (link(path, link_name) == -1) {
+		if (errno != ENOENT)
+			log_debug("state file: no %s: %s", old,
+			    strerror(errno));
+	} else if (rename(link_name, old) == -1) {
+		log_debug("state file: no %s: %s", old, strerror(errno));
+	}
+	unlink(link_name);
+	free(link_name);
+}
+
 /* 0 or errno. */
 static int
 write_file(const char *path, const char *text)
@@ -318,11 +349,7 @@ write_file(const char *path, const char *text)
 	if (fd != -1 && close(fd) == -1 && saved == 0)
 		saved = errno;
 	if (saved == 0) {
-		/* The old one keeps a name, where links can be made. */
-		unlink(old);
-		if (link(path, old) == -1 && errno != ENOENT)
-			log_debug("state file: no %s: %s", old,
-			    strerror(errno));
+		keep_old(path, old);
 		if (rename(tmp, path) == -1 || !sync_directory(path))
 			saved = errno;
 	} else {

@@ -19,9 +19,9 @@
 struct statefile;			/* opaque */
 
 /*
- * Restores the board from path, or from path.old when that is damaged;
- * says in the log what it did.  A damaged file is kept as path.bad.  False only if there is something
- * that could not be used.
+ * Restores the board from path, or from path.old when that is damaged or
+ * gone; says in the log what it did.  A damaged file is kept as path.bad.
+ * False only if there is something that could not be used.
  */
 bool		 statefile_load(const char *path, struct board *,
 		    int64_t now_ms);
