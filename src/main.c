@@ -5,6 +5,7 @@
  * change there is one order: states move, the view is published (from then
  * on mail is stopped), and only then log, Redis and disk are told.
  */
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 
@@ -544,6 +545,19 @@ start_fronts(struct daemon *d)
 	}
 }
 
+/* A connection a mail; libmilter spins when there are no descriptors left. */
+static void
+raise_limits(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
+		rl.rlim_cur = rl.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+			log_warn("cannot raise the number of descriptors");
+	}
+}
+
 static void
 make_directories(const struct config *c)
 {
@@ -611,6 +625,7 @@ run(struct daemon *d)
 	start_watching(d);
 	take_signals(d);
 	say_hello(d);
+	log_started();
 	process_ready();
 	event_base_dispatch(d->base);
 }
@@ -635,9 +650,7 @@ finish(struct daemon *d)
 		event_free(d->signals[i]);
 	event_free(d->tick);
 	event_base_free(d->base);
-	/* libmilter's threads may still hold a view of the board. */
-	if (!d->milter_runs)
-		board_free(d->board);
+	board_free(d->board);
 	config_free(d->conf);
 	log_info("stopped");
 }
@@ -753,6 +766,7 @@ main(int argc, char **argv)
 	if (gethostname(d.host, sizeof(d.host) - 1) == -1)
 		strcpy(d.host, "localhost");
 	umask(022);
+	raise_limits();
 	make_directories(d.conf);
 	process_drop_privileges(d.conf->user, d.conf->user_given,
 	    d.conf->socket_group != NULL ? d.conf->socket_group : "postfix");

@@ -21,6 +21,8 @@
 static const char *log_ident = "mailbrake";
 static bool log_foreground = true;
 static bool log_verbose;
+static bool log_starting = true;
+static bool log_stamped = true;		/* lines begin with the time */
 
 void
 log_init(const char *ident, bool foreground, bool verbose)
@@ -28,8 +30,16 @@ log_init(const char *ident, bool foreground, bool verbose)
 	log_ident = ident;
 	log_foreground = foreground;
 	log_verbose = verbose;
+	/* The journal of systemd has a time of its own on each line. */
+	log_stamped = getenv("JOURNAL_STREAM") == NULL;
 	if (!foreground)
 		openlog(ident, LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void
+log_started(void)
+{
+	log_starting = false;
 }
 
 static void
@@ -46,12 +56,13 @@ log_line(int priority, const char *suffix, const char *fmt, va_list ap)
 	int n;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	if (!log_foreground) {
+	if (!log_foreground)
 		syslog(priority, "%s%s%s", text,
 		    suffix != NULL ? ": " : "", suffix != NULL ? suffix : "");
-	} else {
-		n = snprintf(line, sizeof(line), "%s %s: %s%s%s%s\n",
-		    clock_text(clock_wall_ms(), stamp), log_ident,
+	if (log_foreground || (log_starting && priority <= LOG_WARNING)) {
+		n = snprintf(line, sizeof(line), "%s%s%s: %s%s%s%s\n",
+		    log_stamped ? clock_text(clock_wall_ms(), stamp) : "",
+		    log_stamped ? " " : "", log_ident,
 		    priority == LOG_WARNING ? "warning: " :
 		    priority == LOG_ERR ? "error: " : "", text,
 		    suffix != NULL ? ": " : "", suffix != NULL ? suffix : "");

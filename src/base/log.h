@@ -15,6 +15,10 @@
 /* Before the first thread.  verbose adds debug lines. */
 void	log_init(const char *ident, bool foreground, bool verbose);
 
+/* Until this is called, what is wrong is told on standard error too when
+ * logging to syslog: somebody may be looking at the start. */
+void	log_started(void);
+
 void	log_debug(const char *fmt, ...) LOG_FMT(1, 2);
 void	log_info(const char *fmt, ...) LOG_FMT(1, 2);
 void	log_warn(const char *fmt, ...) LOG_FMT(1, 2);	/* adds errno */

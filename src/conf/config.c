@@ -488,7 +488,8 @@ pool_actions(struct pool *pool, const struct pool_row *r,
 	if (r->submission_given && r->submission == 1)
 		errors_warn(errs, &r->head.at, "pool \"%s\": submission = "
 		    "\"accept\" needs a brake on the queue, which this "
-		    "version does not have: tempfail is used", pool->name);
+		    "version does not have: the pool's actions are used",
+		    pool->name);
 }
 
 static void
@@ -600,7 +601,7 @@ read_endpoint(struct endpoint *out, const char *text, const char *fallback,
 
 static void
 read_listen(struct config *c, const struct listen_group *g,
-    const struct schema_file *f, struct errors *errs)
+    bool local_known, const struct schema_file *f, struct errors *errs)
 {
 	struct endpoint ignored = { 0 };
 
@@ -620,6 +621,14 @@ read_listen(struct config *c, const struct listen_group *g,
 		errors_warn(errs, &g->head.at, "listen.http is not offered "
 		    "by this version");
 	c->socket_group = xstrdup(g->group);
+	if (g->policy != NULL && g->policy[0] != '\0' && !local_known) {
+		struct position at = schema_where(f, "listen.policy");
+
+		errors_warn(errs, &at, "listen.policy without local_domains: "
+		    "the policy service cannot know which domains are your "
+		    "own and would refuse mail to them as well while stopped: "
+		    "set local_domains = [\"example.org\"]");
+	}
 	if (c->control.kind == ENDPOINT_NONE)
 		errors_warn(errs, &g->head.at, "listen.control is not "
 		    "offered: mailbrake status, stop and send will not work");
@@ -806,7 +815,7 @@ fill(struct config *c, const struct file *raw, const struct schema_file *f,
 	c->user_given = raw->user_given;
 	c->egress_given = raw->egress.count > 0;
 	read_resolvers(c, &raw->check, errs);
-	read_listen(c, &raw->listen, f, errs);
+	read_listen(c, &raw->listen, raw->local_domains.given, f, errs);
 	read_redis(c, &raw->redis, f, errs);
 	read_local(p, raw);
 	read_domains(p, &raw->domains, errs);

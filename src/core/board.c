@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "base/domain.h"
 #include "base/duration.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -760,6 +761,7 @@ plain_name(const char *s)
 static const char *
 normal_target(const char *target, char *out)
 {
+	char domain[DOMAIN_MAX];
 	struct addr a;
 	size_t i;
 
@@ -776,8 +778,12 @@ normal_target(const char *target, char *out)
 	text_copy(out, BOARD_NAME_MAX, target);
 	if (strncmp(target, "account:", 8) == 0)
 		return target[8] != '\0' ? NULL : "names no account";
-	if (strncmp(target, "domain:", 7) == 0)
-		return plain_name(target + 7) ? NULL : "names no domain";
+	if (strncmp(target, "domain:", 7) == 0) {
+		if (domain_normal(target + 7, domain) != NULL)
+			return "names no domain";
+		snprintf(out, BOARD_NAME_MAX, "domain:%s", domain);
+		return NULL;
+	}
 	return plain_name(target) ? NULL :
 	    "is none of: an egress, an address, account:NAME, domain:NAME, "
 	    "all";
@@ -787,11 +793,14 @@ normal_target(const char *target, char *out)
 static bool
 target_known(const struct board *b, const char *target)
 {
+	struct addr a;
+
+	/* A domain is only meant where "domain:" stands before it. */
 	return strcasecmp(target, "all") == 0 ||
 	    strncmp(target, "account:", 8) == 0 ||
 	    strncmp(target, "domain:", 7) == 0 ||
 	    policy_find_egress(b->policy, target) != -1 ||
-	    board_find_subject(b, target) != -1;
+	    (addr_parse(target, &a) && find_addr(b, &a) != -1);
 }
 
 const char *
@@ -1095,31 +1104,58 @@ sooner(int64_t *next, int64_t t)
 		*next = t;
 }
 
+/* Is somebody asked about this subject, and have all been who count? */
 static bool
-is_asked(const struct board *b, enum subject_kind kind)
+all_asked(const struct board *b, enum subject_kind kind, bool *anybody)
 {
+	const struct policy *p = b->policy;
 	size_t i;
 
-	for (i = 0; i < b->policy->list_count; i++) {
-		if (b->policy->lists[i].kinds[kind])
+	*anybody = false;
+	for (i = 0; i < p->list_count; i++) {
+		if (!p->lists[i].kinds[kind])
+			continue;
+		*anybody = true;
+		if (p->lists[i].weight > 0 &&
+		    b->lists[i].kinds[kind].health == HEALTH_UNKNOWN)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_suspected(const struct subject_facts *s)
+{
+	const struct entry *e;
+
+	for (e = s->listings; e != NULL; e = e->next) {
+		if (!e->l.confirmed && e->l.looks > 0 &&
+		    e->l.seen.weight > 0)
 			return true;
 	}
 	return false;
 }
 
-/* When the subject that was answered for least lately was; those that no
- * list is asked about can be waited for in vain. */
+/*
+ * When the subject that was answered for least lately was; 0 as long as a
+ * list has not been asked since the start, or a second look is to come.
+ * Subjects that no list is asked about would be waited for in vain.
+ */
 static int64_t
 answered_ms(const struct board *b, const struct party *party)
 {
 	int64_t oldest = INT64_MAX;
+	bool anybody;
 	size_t i;
 
 	for (i = 0; i < party->subject_count; i++) {
 		const struct subject_facts *s =
 		    &b->subjects[party->subjects[i]];
 
-		if (s->checked_ms < oldest && is_asked(b, s->subject.kind))
+		if (!all_asked(b, s->subject.kind, &anybody) ||
+		    is_suspected(s))
+			return 0;
+		if (anybody && s->checked_ms < oldest)
 			oldest = s->checked_ms;
 	}
 	return oldest;
@@ -1134,8 +1170,8 @@ tick_party(struct board *b, struct party *party, const char *what,
 	enum state from;
 	int sum = score(b, party, &worst);
 
-	if (standing_step(s, b->policy, sum, answered_ms(b, party), now_ms,
-	    &from))
+	if (standing_step(s, b->policy, sum, s->state == STATE_STOPPED ?
+	    answered_ms(b, party) : 0, now_ms, &from))
 		state_event(b, s, what, name, from, worst, now_ms);
 	if (memcmp(&before, s, sizeof(before)) != 0)
 		b->dirty = true;

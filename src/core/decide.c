@@ -54,7 +54,7 @@ find_named(const struct view *v, const char *kind, const char *name,
 {
 	char target[BOARD_NAME_MAX];
 
-	if (name == NULL || name[0] == '\0' ||
+	if (v->override_count == 0 || name == NULL || name[0] == '\0' ||
 	    (size_t)snprintf(target, sizeof(target), "%s%s", kind, name) >=
 	    sizeof(target))
 		return NULL;
@@ -91,6 +91,8 @@ egress_override(const struct view *v, int egress, int64_t now_ms)
 	char text[ADDR_TEXT_MAX];
 	size_t i;
 
+	if (v->override_count == 0)
+		return NULL;
 	weigh(&best, find_override(v, "all", now_ms));
 	weigh(&best, find_override(v, e->name, now_ms));
 	for (i = 0; i < e->addr_count; i++)
@@ -113,14 +115,33 @@ any_same(char *const *v, size_t count, const char *text)
 	return false;
 }
 
+static int
+egress_by_transport(const struct policy *p, const char *transport)
+{
+	size_t i, j;
+
+	for (i = 0; i < p->egress_count; i++) {
+		const struct egress *e = &p->egress[i];
+
+		for (j = 0; j < e->transport_count; j++) {
+			if (strcmp(e->transports[j], transport) == 0)
+				return (int)i;
+		}
+	}
+	return -1;
+}
+
+/* A transport that an egress names leads out, whatever else it is called:
+ * Sendmail gives all mail for a smart host to "relay". */
 static bool
 is_local(const struct policy *p, const struct envelope *env)
 {
 	const char *domain, *sign;
 
 	if (env->transport != NULL)
-		return any_same(p->local_transports,
-		    p->local_transport_count, env->transport);
+		return egress_by_transport(p, env->transport) == -1 &&
+		    any_same(p->local_transports, p->local_transport_count,
+		    env->transport);
 	if (env->recipient == NULL || env->recipient[0] == '\0')
 		return false;
 	/* MTAs take "ann%example.net" and "example.net!ann" of their own
@@ -147,31 +168,17 @@ matches(const char *pattern, const char *mailbox)
 	return text_same(pattern, mailbox);
 }
 
-static bool
-names_transport(const struct egress *e, const char *transport)
-{
-	size_t i;
-
-	for (i = 0; i < e->transport_count; i++) {
-		if (strcmp(e->transports[i], transport) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The MTA's own word counts most; else the routes; else the first pool's
  * preferred egress. */
 static int
 find_egress(const struct policy *p, const struct envelope *env)
 {
 	size_t i, pool = 0;
+	int named;
 
-	if (env->transport != NULL) {
-		for (i = 0; i < p->egress_count; i++) {
-			if (names_transport(&p->egress[i], env->transport))
-				return (int)i;
-		}
-	}
+	if (env->transport != NULL &&
+	    (named = egress_by_transport(p, env->transport)) != -1)
+		return named;
 	for (i = 0; i < p->route_count; i++) {
 		const struct route *r = &p->routes[i];
 

@@ -94,9 +94,10 @@ standing_step(struct standing *s, const struct policy *p, int score,
 		if (moves[i].from != s->state || moves[i].what != what)
 			continue;
 		/* Listed again soon after full sending is a relapse too. */
-		if (moves[i].relapse || (what == LISTED &&
-		    resumed_lately(s, p, now_ms)))
-			s->relapses++;
+		if (what == LISTED)
+			s->relapses = moves[i].relapse ||
+			    resumed_lately(s, p, now_ms) ? s->relapses + 1 :
+			    0;
 		*from = s->state;
 		s->state = moves[i].to;
 		s->since_ms = now_ms;

@@ -101,10 +101,12 @@ client_close(struct client *c)
 		client_free(c);
 }
 
-/* One line for many: whoever talks nonsense may do so at any speed. */
+/* One line for many: whoever talks nonsense may do so at any speed.  What
+ * is complained of begins at line. */
 static void
 log_malformed(struct client *c, const char *why, const char *line, size_t len)
 {
+	size_t end = 0;
 	struct policy_server *s = c->server;
 	char host[NI_MAXHOST] = "a local program", text[64], more[48] = "";
 	struct sockaddr_storage ss;
@@ -125,8 +127,10 @@ log_malformed(struct client *c, const char *why, const char *line, size_t len)
 	    &ss_len) == 0 && ss.ss_family != AF_UNIX)
 		getnameinfo((struct sockaddr *)&ss, ss_len, host,
 		    sizeof(host), NULL, 0, NI_NUMERICHOST);
+	while (end < len && line[end] != '\n' && line[end] != '\0')
+		end++;
 	log_warnx("policy: closing a connection of %s that sent %s: \"%s\"%s",
-	    host, why, text_clean(text, sizeof(text), line, len), more);
+	    host, why, text_clean(text, sizeof(text), line, end), more);
 }
 
 static const char *
@@ -209,7 +213,7 @@ client_serve(struct client *c)
 	struct evbuffer *out = bufferevent_get_output(c->bev);
 	struct policy_request req;
 	char line[ANSWER_MAX], *buf;
-	const char *why, *end;
+	const char *why;
 	size_t len, used;
 
 	while ((len = evbuffer_get_length(in)) > 0) {
@@ -230,9 +234,7 @@ client_serve(struct client *c)
 			memset(&c->parser, 0, sizeof(c->parser));
 			break;
 		case POLICY_MALFORMED:
-			end = memchr(buf + used, '\n', len - used);
-			log_malformed(c, why, buf + used, end != NULL ?
-			    (size_t)(end - (buf + used)) : len - used);
+			log_malformed(c, why, buf + used, len - used);
 			client_close(c);
 			return;
 		}

@@ -27,8 +27,8 @@
 
 #define REPLY_BYTES		(1024 * 1024)
 #define PENDING_MAX		2048
-#define FULL_READ_GAP		100	/* ms between two that are asked for */
 #define FLAPS_MAX		3
+#define SECRET_HEAD		6	/* so much of a password gives it away */
 #define CHANNEL			"__redis__:invalidate"
 
 static const struct redis_pace PACE = {
@@ -36,6 +36,7 @@ static const struct redis_pace PACE = {
 	.answer = 2000,
 	.heartbeat = 1000,
 	.full_read = 30000,
+	.full_gap = 100,
 	.poll = 500,
 	.full_read_max = 120000,
 	.retry_min = 100,
@@ -113,27 +114,40 @@ starts_with_word(const char *text, const char *word)
 
 /*
  * A server that does not know AUTH repeats the arguments in its error, cut
- * off somewhere.  So an error that holds the beginning of the password is
- * not shown past its first word.
+ * off somewhere.  So a text that holds the beginning of the password is not
+ * shown past its first word.
  */
+static void
+hide_secret(const struct redis *r, char *text)
+{
+	char head[REDIS_TEXT_MAX];
+	size_t keep;
+
+	if (r->conf.password == NULL || r->conf.password[0] == '\0')
+		return;
+	/* Cleaned, as the text is. */
+	text_clean(head, sizeof(head), r->conf.password,
+	    strlen(r->conf.password));
+	head[SECRET_HEAD] = '\0';
+	if (strstr(text, head) == NULL)
+		return;
+	keep = strcspn(text, " ");
+	if (keep > 20 || strstr(text, head) < text + keep)
+		keep = 0;
+	snprintf(text + keep, REDIS_TEXT_MAX - keep, " (the rest is not "
+	    "shown: it repeats the password)");
+}
+
 const char *
 redis_error_text(const struct redis *r, const struct redis_reply *reply,
     char buf[REDIS_TEXT_MAX])
 {
-	const char *secret = r->conf.password, *text;
-	char head[7];
+	const char *text;
 	size_t len;
 
 	text = reply_text(reply, &len);
 	text_clean(buf, REDIS_TEXT_MAX, text, len);
-	if (secret == NULL || secret[0] == '\0')
-		return buf;
-	text_copy(head, sizeof(head), secret);
-	if (strstr(text, head) == NULL && strstr(buf, head) == NULL)
-		return buf;
-	snprintf(buf, REDIS_TEXT_MAX, "%.*s (the rest is not shown: it "
-	    "repeats the password)", (int)strcspn(text, " \r\n") > 20 ? 0 :
-	    (int)strcspn(text, " \r\n"), text);
+	hide_secret(r, buf);
 	return buf;
 }
 
@@ -357,7 +371,11 @@ redis_drop(struct redis *r, const char *fmt, ...)
 static void
 data_down(void *ctx, const char *why)
 {
-	redis_drop(ctx, "%s", why);
+	char text[REDIS_TEXT_MAX];
+
+	text_copy(text, sizeof(text), why);
+	hide_secret(ctx, text);
+	redis_drop(ctx, "%s", text);
 }
 
 /* --- the connection for reads and writes ------------------------------- */
@@ -548,13 +566,16 @@ static void
 notices_down(void *ctx, const char *why)
 {
 	struct redis *r = ctx;
+	char text[REDIS_TEXT_MAX];
 
+	text_copy(text, sizeof(text), why);
+	hide_secret(r, text);
 	if (r->subscribed &&
 	    clock_mono_ms() - r->subscribed_ms >= r->pace.steady)
 		r->notices_delay_ms = 0;
 	r->notices_delay_ms = next_delay(r, r->notices_delay_ms);
 	poll_instead(r, r->notices_delay_ms,
-	    "the connection for notices: %s", why);
+	    "the connection for notices: %.200s", text);
 }
 
 static void
@@ -688,7 +709,7 @@ want_full_read(struct redis *r)
 		return;
 	}
 	/* Whoever can publish could keep us busy otherwise. */
-	wait = r->o.full_since_ms + FULL_READ_GAP - clock_mono_ms();
+	wait = r->o.full_since_ms + r->pace.full_gap - clock_mono_ms();
 	if (r->o.full_since_ms != 0 && r->status == REDIS_CONNECTED &&
 	    wait > 0)
 		arm(r->read_timer, wait);

@@ -411,11 +411,26 @@ read_cb(struct bufferevent *bev, void *arg)
 		conn_destroy(c);
 }
 
+/* A reset overtakes the server's last words, but does not undo them. */
+static void
+last_words(struct redis_conn *c)
+{
+	char text[WHY_MAX];
+	ssize_t n;
+
+	if (c->ignored[0] != '\0' || c->scan.bytes > 0)
+		return;
+	n = recv(bufferevent_getfd(c->bev), text, sizeof(text), MSG_DONTWAIT);
+	if (n > 1 && text[0] == '-')
+		text_clean(c->ignored, sizeof(c->ignored), text + 1,
+		    (size_t)n - 1);
+}
+
 static void
 event_cb(struct bufferevent *bev, short what, void *arg)
 {
 	struct redis_conn *c = arg;
-	int one = 1;
+	int one = 1, error = EVUTIL_SOCKET_ERROR();
 
 	if (what & BEV_EVENT_CONNECTED) {
 		/* Of no use on a Unix socket, and refused there. */
@@ -424,14 +439,17 @@ event_cb(struct bufferevent *bev, short what, void *arg)
 		event_del(c->timer);
 		c->up = true;
 		c->handlers->up(c->ctx);
-	} else if (what & BEV_EVENT_EOF) {
-		fail(c, c->ignored[0] != '\0' ?
-		    "it closed the connection after \"%s\"" :
-		    "it closed the connection%s", c->ignored);
-	} else if (what & BEV_EVENT_ERROR) {
-		fail(c, "%s%s", c->up ? "the connection broke: " : "",
-		    evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+		return;
 	}
+	if (c->up)
+		last_words(c);
+	if (c->ignored[0] != '\0')
+		fail(c, "it closed the connection after \"%s\"", c->ignored);
+	else if (what & BEV_EVENT_EOF)
+		fail(c, "it closed the connection");
+	else
+		fail(c, "%s%s", c->up ? "the connection broke: " : "",
+		    evutil_socket_error_to_string(error));
 }
 
 static void
@@ -519,6 +537,7 @@ redis_conn_drain(struct redis_conn *c, int wait_ms, bool (*done)(void *ctx))
 	    bufferevent_base_set(alone, c->bev) == 0) {
 		c->busy = true;
 		event_add(timer, &tv);
+		arm(c, 1);	/* which looks when the next answer is due */
 		bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 		while (!c->over && !c->dead && !enough && !done(c->ctx))
 			event_base_loop(alone, EVLOOP_ONCE);

@@ -25,6 +25,7 @@ struct redis_pace {
 	int	 answer;	/* until a request is answered */
 	int	 heartbeat;
 	int	 full_read;	/* between full reads, when tracking */
+	int	 full_gap;	/* at least, when somebody asks for them */
 	int	 poll;		/* the same when polling */
 	int	 full_read_max;	/* one full read is hopeless after */
 	int	 retry_min, retry_max;
