@@ -28,7 +28,7 @@
 #define REPLY_BYTES		(1024 * 1024)
 #define PENDING_MAX		2048
 #define FLAPS_MAX		3
-#define SECRET_HEAD		6	/* so much of a password gives it away */
+#define SECRET_HEAD		6	/* bytes of a password that tell it */
 #define CHANNEL			"__redis__:invalidate"
 
 static const struct redis_pace PACE = {
@@ -177,9 +177,16 @@ redis_kick(struct redis *r)
 		event_active(r->pump, EV_TIMEOUT, 0);
 }
 
+void
+redis_kick_in(struct redis *r, int64_t ms)
+{
+	arm(r->pump, ms);
+}
+
 static void
 pump(struct redis *r)
 {
+	mirror_look(r);
 	/* The first may find that the connection is of no use. */
 	if (r->ready)
 		overrides_pump(r);

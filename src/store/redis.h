@@ -93,7 +93,9 @@ void		 redis_put_override(struct redis *, const struct override *,
 		    int64_t now_ms);
 
 /* Mirrors of the board: state:<egress>, stopped, list:<zone>.  All are
- * compared with what was written last; only differences are sent. */
+ * compared with what was written last; only differences are sent.  May be
+ * called at every change: the board is looked at later, and seldom if that
+ * takes long.  So it must be there until redis_free() has returned. */
 void		 redis_put_board(struct redis *, const struct board *,
 		    int64_t now_ms);
 /* Kept in order while Redis is away, the last thousand of them.  After a

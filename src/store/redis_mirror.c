@@ -43,6 +43,7 @@ struct mirror {
 	struct fields		*want;	/* NULL: no such key */
 	struct fields		*have;	/* NULL: unknown */
 	int64_t			 checked;	/* in want; Unix seconds */
+	uint64_t		 print;	/* of what want was made from */
 
 	/* state:* only: its place in "stopped". */
 	const char		*egress;	/* in entry.name, or NULL */
@@ -214,11 +215,19 @@ struct holder {
 	size_t			 egress;
 };
 
+/* What follows from a policy alone; kept until there is another one. */
+struct outline {
+	struct policy		*policy;	/* one reference */
+	struct holder		*holders;
+	size_t			 holder_count;
+	struct mirror		**egress;	/* one for each */
+};
+
+/* What is found while walking the board. */
 struct gathering {
 	const struct board	*board;
 	const struct policy	*policy;
-	struct holder		*holders;
-	size_t			 holder_count;
+	const struct outline	*outline;
 	/* Confirmed listings by egress: indexes into found, and their
 	 * chains. */
 	struct {
@@ -240,13 +249,13 @@ holder_cmp(const void *a, const void *b)
 
 /* The first holder of an address, or holder_count. */
 static size_t
-find_holder(const struct gathering *g, const struct addr *addr)
+find_holder(const struct outline *o, const struct addr *addr)
 {
-	size_t low = 0, high = g->holder_count, mid;
+	size_t low = 0, high = o->holder_count, mid;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		if (addr_cmp(g->holders[mid].addr, addr) < 0)
+		if (addr_cmp(o->holders[mid].addr, addr) < 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -255,22 +264,38 @@ find_holder(const struct gathering *g, const struct addr *addr)
 }
 
 static void
-gather_holders(struct gathering *g)
+outline_free(struct outline *o)
 {
-	const struct policy *p = g->policy;
+	if (o == NULL)
+		return;
+	policy_unref(o->policy);
+	free(o->holders);
+	free(o->egress);
+	free(o);
+}
+
+static struct outline *
+outline_new(struct redis *r, struct policy *p)
+{
+	struct outline *o = xcalloc(1, sizeof(*o));
 	size_t i, k, count = 0;
 
-	for (i = 0; i < p->egress_count; i++)
+	o->policy = policy_ref(p);
+	o->egress = xcalloc(p->egress_count, sizeof(*o->egress));
+	for (i = 0; i < p->egress_count; i++) {
+		o->egress[i] = mirror_get(r, "state:", p->egress[i].name);
 		count += p->egress[i].addr_count;
-	g->holders = xcalloc(count, sizeof(*g->holders));
+	}
+	o->holders = xcalloc(count, sizeof(*o->holders));
 	for (i = 0; i < p->egress_count; i++) {
 		for (k = 0; k < p->egress[i].addr_count; k++) {
-			g->holders[g->holder_count].addr =
+			o->holders[o->holder_count].addr =
 			    &p->egress[i].addrs[k];
-			g->holders[g->holder_count++].egress = i;
+			o->holders[o->holder_count++].egress = i;
 		}
 	}
-	qsort(g->holders, g->holder_count, sizeof(*g->holders), holder_cmp);
+	qsort(o->holders, o->holder_count, sizeof(*o->holders), holder_cmp);
+	return o;
 }
 
 /* Every egress gets a chain of its listings, in the order of the board: a
@@ -278,6 +303,7 @@ gather_holders(struct gathering *g)
 static void
 gather_listings(struct gathering *g)
 {
+	const struct outline *o = g->outline;
 	size_t i, h, count = board_listing_count(g->board), room = 0;
 	const struct listing *l;
 	const struct subject *s;
@@ -289,8 +315,8 @@ gather_listings(struct gathering *g)
 		if (!l->confirmed || s->kind == SUBJECT_DOMAIN ||
 		    l->list >= g->policy->list_count)
 			continue;
-		for (h = find_holder(g, &s->addr); h < g->holder_count &&
-		    addr_cmp(g->holders[h].addr, &s->addr) == 0; h++) {
+		for (h = find_holder(o, &s->addr); h < o->holder_count &&
+		    addr_cmp(o->holders[h].addr, &s->addr) == 0; h++) {
 			if (g->found_count == room) {
 				room = room == 0 ? 64 : room * 2;
 				g->found = xreallocarray(g->found, room,
@@ -298,8 +324,8 @@ gather_listings(struct gathering *g)
 			}
 			g->found[g->found_count].listing = l;
 			g->found[g->found_count].next =
-			    g->first[g->holders[h].egress];
-			g->first[g->holders[h].egress] = ++g->found_count;
+			    g->first[o->holders[h].egress];
+			g->first[o->holders[h].egress] = ++g->found_count;
 		}
 	}
 }
@@ -420,17 +446,55 @@ state_fields(const struct gathering *g, const struct mirror *m,
 	return fields_take(g->out);
 }
 
+static uint64_t
+print_text(uint64_t print, const char *text)
+{
+	return table_hash(print, text, strlen(text) + 1);
+}
+
+/* A fingerprint of all that state_fields() looks at, but for checked: most
+ * egresses are as they were, and comparing is cheaper than writing. */
+static uint64_t
+state_print(const struct gathering *g, const struct mirror *m,
+    size_t egress, const struct override *by)
+{
+	const struct standing *st = board_standing(g->board, egress);
+	const struct listing *l;
+	int64_t numbers[] = { m->shown_state, m->shown_since_ms, st->state,
+	    st->score, st->until_ms, board_blind(g->board, egress),
+	    by != NULL ? (int64_t)by->word : -1,
+	    by != NULL ? by->until_ms : 0 };
+	uint64_t print = table_hash(0, numbers, sizeof(numbers));
+	size_t i;
+
+	if (by != NULL)
+		print = print_text(print_text(print, by->target), by->reason);
+	for (i = g->first[egress]; i != 0; i = g->found[i - 1].next) {
+		l = g->found[i - 1].listing;
+		print = table_hash(print, &l->subject, sizeof(l->subject));
+		print = table_hash(print, &l->since_ms, sizeof(l->since_ms));
+		print = table_hash(print, &l->seen.code,
+		    sizeof(l->seen.code));
+		print = table_hash(print, &l->seen.weight,
+		    sizeof(l->seen.weight));
+		print = print_text(print, zone_of(g, l));
+		print = print_text(print, l->seen.name);
+		print = print_text(print, l->text);
+	}
+	return print;
+}
+
 static void
 put_egress(struct redis *r, const struct gathering *g, size_t egress)
 {
 	const struct standing *st = board_standing(g->board, egress);
 	const struct override *by = NULL;
-	struct mirror *m = mirror_get(r, "state:",
-	    g->policy->egress[egress].name);
+	struct mirror *m = g->outline->egress[egress];
 	int64_t checked = board_checked_ms(g->board, egress) / 1000;
 	enum state state = board_effective(g->board, egress, g->now_ms, &by);
-	struct fields *f;
+	uint64_t print;
 
+	m->generation = r->m.generation;
 	if (state == st->state)
 		m->shown_since_ms = st->since_ms;
 	else if (!m->shown || m->shown_state != state)
@@ -438,17 +502,13 @@ put_egress(struct redis *r, const struct gathering *g, size_t egress)
 	m->shown = true;
 	m->shown_state = state;
 	/* A look that changed nothing is not worth a write each time. */
-	if (m->want != NULL && checked >= m->checked &&
-	    checked - m->checked < CHECKED_SLACK) {
-		f = state_fields(g, m, egress, by, r->host, m->checked);
-		if (fields_same(f, m->want)) {
-			fields_unref(f);
-			return;
-		}
-		fields_unref(f);
-	}
-	f = state_fields(g, m, egress, by, r->host, checked);
-	mirror_want(r, m, f, checked, state != STATE_STOPPED ? 0 :
+	print = state_print(g, m, egress, by);
+	if (m->want != NULL && print == m->print && checked >= m->checked &&
+	    checked - m->checked < CHECKED_SLACK)
+		return;
+	m->print = print;
+	mirror_want(r, m, state_fields(g, m, egress, by, r->host, checked),
+	    checked, state != STATE_STOPPED ? 0 :
 	    m->shown_since_ms >= 1000 ? m->shown_since_ms / 1000 : 1);
 }
 
@@ -487,42 +547,79 @@ put_list(struct redis *r, const struct gathering *g, size_t list)
 	mirror_want(r, m, f, checked, 0);
 }
 
-void
-redis_put_board(struct redis *r, const struct board *board, int64_t now_ms)
+/* Compares the whole board with what is wanted so far. */
+static void
+gather(struct redis *r)
 {
-	struct gathering g = { .board = board, .now_ms = now_ms,
-	    .policy = board_policy(board) };
-	const char *mode = g.policy->mode == MODE_OBSERVE ? "observe" :
+	struct redis_mirrors *all = &r->m;
+	struct gathering g = { .board = all->board,
+	    .now_ms = all->board_now_ms };
+	struct policy *policy = board_policy(g.board);
+	const char *mode = policy->mode == MODE_OBSERVE ? "observe" :
 	    "enforce";
 	struct mirror *m;
 	size_t i;
 
+	if (all->outline == NULL || all->outline->policy != policy) {
+		outline_free(all->outline);
+		all->outline = outline_new(r, policy);
+	}
+	g.policy = policy;
+	g.outline = all->outline;
 	if ((g.out = evbuffer_new()) == NULL)
 		fatalx("out of memory");
-	gather_holders(&g);
 	gather_listings(&g);
-	r->m.generation++;
-	for (i = 0; i < g.policy->egress_count; i++)
+	all->generation++;
+	for (i = 0; i < policy->egress_count; i++)
 		put_egress(r, &g, i);
-	for (i = 0; i < g.policy->list_count; i++)
+	for (i = 0; i < policy->list_count; i++)
 		put_list(r, &g, i);
 	/* What the policy does not have any more. */
 	for (m = next_mirror(r, NULL); m != NULL; m = next_mirror(r, m)) {
-		if (m->generation != r->m.generation && m->want != NULL) {
+		if (m->generation != all->generation && m->want != NULL) {
 			fields_unref(m->want);
 			m->want = NULL;
 			m->stopped_want = 0;
 			mirror_queue(r, m);
 		}
 	}
-	if (strcmp(r->m.mode, mode) != 0) {
-		text_copy(r->m.mode, sizeof(r->m.mode), mode);
-		r->m.node_ms = 0;
+	if (strcmp(all->mode, mode) != 0) {
+		text_copy(all->mode, sizeof(all->mode), mode);
+		all->node_ms = 0;
 	}
-	free(g.holders);
 	free(g.found);
 	free(g.first);
 	evbuffer_free(g.out);
+}
+
+/*
+ * The owner says that something changed as often as it likes: the board is
+ * looked at soon, but, with many egresses, only so often that this takes a
+ * twentieth of the time.
+ */
+void
+mirror_look(struct redis *r)
+{
+	struct redis_mirrors *all = &r->m;
+	int64_t began = clock_mono_ms(), took;
+
+	if (all->board == NULL)
+		return;
+	if (began < all->look_ms && !r->draining) {
+		redis_kick_in(r, all->look_ms - began);
+		return;
+	}
+	gather(r);
+	all->board = NULL;
+	took = clock_mono_ms() - began;
+	all->look_ms = began + took * 20;
+}
+
+void
+redis_put_board(struct redis *r, const struct board *board, int64_t now_ms)
+{
+	r->m.board = board;
+	r->m.board_now_ms = now_ms;
 	redis_kick(r);
 }
 
@@ -1004,5 +1101,6 @@ mirror_clear(struct redis *r)
 	while ((m = next_mirror(r, NULL)) != NULL)
 		mirror_free(r, m);
 	table_clear(&r->m.table);
+	outline_free(r->m.outline);
 	free(r->m.batch);
 }

@@ -92,8 +92,13 @@ struct redis_overrides {
 };
 
 struct batch_part;
+struct outline;
 
 struct redis_mirrors {
+	const struct board *board;	/* to be looked at, or NULL */
+	int64_t		 board_now_ms;
+	int64_t		 look_ms;	/* monotonic: not before */
+	struct outline	*outline;
 	struct table	 table;
 	struct mirror_queue dirty;
 	unsigned int	 generation;	/* of redis_put_board() */
@@ -134,7 +139,7 @@ struct redis {
 
 	enum redis_status	 status;
 	char			 why[REDIS_TEXT_MAX];
-	int64_t			 since_ms;	/* connected or not; monotonic */
+	int64_t			 since_ms;	/* of status; monotonic */
 	int			 flaps;		/* short lives in a row */
 	uint64_t		 said[8];	/* troubles, since it worked */
 	size_t			 said_count;
@@ -155,6 +160,7 @@ void	redis_set_pace(struct redis *, const struct redis_pace *);
 
 /* There is something to send: looks at it when the loop comes round. */
 void	redis_kick(struct redis *);
+void	redis_kick_in(struct redis *, int64_t ms);
 
 /* The connection is of no use any more; the parts are told by their
  * _lost() before this returns, and another try is due later. */
@@ -200,6 +206,8 @@ const char *override_parse(const char *value, size_t len,
 
 void	mirror_init(struct redis *);
 void	mirror_clear(struct redis *);
+/* Takes over what redis_put_board() announced; also without Redis. */
+void	mirror_look(struct redis *);
 void	mirror_pump(struct redis *);
 void	mirror_lost(struct redis *);
 /* What Redis holds of ours is not known: everything is written again. */

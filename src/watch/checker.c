@@ -17,6 +17,8 @@
 #define FIRST_SPREAD_MS	1000	/* the first sweep is done within that */
 #define JITTER_PERCENT	5
 #define PATIENCE_MS	10000	/* for the rest of the lists to be heard */
+#define WAITING_MAX	1000	/* questions, before another list begins */
+#define WAIT_MS		200
 #define DAY_MS		86400000LL
 #define RATE_MIN	200	/* questions a second that nobody minds */
 
@@ -414,6 +416,12 @@ due_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (b->busy)
 		return;
+	/* Thousands of addresses: one list after the other, or all their
+	 * questions would wait in memory at the same time. */
+	if (resolver_waiting(c->resolver) > WAITING_MAX) {
+		schedule(b, WAIT_MS);
+		return;
+	}
 	b->busy = true;
 	e = xcalloc(1, sizeof(*e));
 	e->beat = b;

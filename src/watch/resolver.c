@@ -61,6 +61,7 @@ struct resolver {
 	struct server		*servers;
 	size_t			 server_count;
 	struct questions	 urgent, waiting;
+	size_t			 waiting_count;
 	int			 open, parallel;
 	double			 rate, tokens;	/* a bucket, see may_ask() */
 	int64_t			 filled_ms;	/* monotonic */
@@ -218,11 +219,12 @@ next_question(struct resolver *r)
 
 	if ((q = TAILQ_FIRST(&r->urgent)) != NULL) {
 		TAILQ_REMOVE(&r->urgent, q, link);
-		return q;
+	} else {
+		if ((q = TAILQ_FIRST(&r->waiting)) == NULL || !may_ask(r))
+			return NULL;
+		TAILQ_REMOVE(&r->waiting, q, link);
 	}
-	if ((q = TAILQ_FIRST(&r->waiting)) == NULL || !may_ask(r))
-		return NULL;
-	TAILQ_REMOVE(&r->waiting, q, link);
+	r->waiting_count--;
 	return q;
 }
 
@@ -254,6 +256,7 @@ resolver_ask(struct resolver *r, size_t server, const char *name,
 	*q = (struct question){ .resolver = r, .server = server,
 	    .name = xstrdup(name), .zone = xstrdup(zone), .type = type,
 	    .cb = cb, .ctx = ctx };
+	r->waiting_count++;
 	if (urgent)
 		TAILQ_INSERT_TAIL(&r->urgent, q, link);
 	else
@@ -427,6 +430,12 @@ const char *
 resolver_server_name(const struct resolver *r, size_t server)
 {
 	return r->servers[server].name;
+}
+
+size_t
+resolver_waiting(const struct resolver *r)
+{
+	return r->waiting_count;
 }
 
 uint64_t

@@ -53,6 +53,9 @@ void		 resolver_ask(struct resolver *, size_t server,
 		    const char *name, const char *zone, int type,
 		    bool urgent, resolver_cb *cb, void *ctx);
 
+/* Questions that have not been sent yet. */
+size_t		 resolver_waiting(const struct resolver *);
+
 /* Questions sent so far, tries not counted. */
 uint64_t	 resolver_asked(const struct resolver *);
 
