@@ -1,0 +1,990 @@
+/*
+ * test_board.c - what we believe, and what follows from it
+ */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "scene.h"
+
+#define MX1	"203.0.113.7"
+#define MX1_6	"2001:db8::7"
+#define MX2	"203.0.113.8"
+#define BAD	"127.0.0.2"
+
+/* Two egresses, one with two addresses; three operators, one with two
+ * lists. */
+#define EGRESSES \
+	"egress = ( { name = \"mx1\"; addresses = [\"" MX1 "\", \"" MX1_6 \
+	"\"]; },\n" \
+	"  { name = \"mx2\"; addresses = \"" MX2 "\"; } );\n"
+#define LISTS \
+	"lists = ( { zone = \"a.x.example\"; operator = \"x\"; weight = 60; " \
+	"lists = [\"ipv4\", \"ipv6\"];\n" \
+	"    answers = ( { code = \"127.0.0.2\"; means = \"listed\"; " \
+	"name = \"spam\"; },\n" \
+	"      { code = \"127.0.0.3\"; means = \"listed\"; weight = 10; },\n" \
+	"      { code = \"127.0.0.10\"; means = \"policy\"; } ); },\n" \
+	"  { zone = \"b.x.example\"; operator = \"x\"; weight = 50; " \
+	"lists = [\"ipv4\", \"ipv6\"]; },\n" \
+	"  { zone = \"c.y.example\"; operator = \"y\"; weight = 50; " \
+	"lists = [\"ipv4\", \"ipv6\"]; },\n" \
+	"  { zone = \"d.z.example\"; operator = \"z\"; weight = 0; },\n" \
+	"  { zone = \"e.w.example\"; operator = \"w\"; weight = 100; } );\n"
+#define CONF	EGRESSES LISTS
+
+static struct scene s;
+
+/* After every test, one that fails too. */
+static int
+close_scene(void **state)
+{
+	(void)state;
+	if (s.board != NULL)
+		scene_close(&s);
+	return 0;
+}
+
+/* --- the score ---------------------------------------------------------- */
+
+static const struct score_row {
+	const char	*claim;
+	struct {
+		const char	*subject, *zone, *code;
+	} listed[5];
+	int		 mx1, mx2;
+} score_rows[] = {
+	{ "nothing listed is nothing", { { NULL, NULL, NULL } }, 0, 0 },
+	{ "one listing is its weight", { { MX1, "a.x.example", BAD } }, 60,
+	    0 },
+	{ "of one operator the heaviest counts", { { MX1, "a.x.example",
+	    BAD }, { MX1, "b.x.example", BAD } }, 60, 0 },
+	{ "in any order", { { MX1, "b.x.example", BAD }, { MX1,
+	    "a.x.example", BAD } }, 60, 0 },
+	{ "of several operators all", { { MX1, "a.x.example", BAD }, { MX1,
+	    "c.y.example", BAD } }, 110, 0 },
+	{ "two addresses of one egress on one list count once",
+	    { { MX1, "a.x.example", BAD }, { MX1_6, "a.x.example", BAD } },
+	    60, 0 },
+	{ "two addresses on two lists of one operator count once",
+	    { { MX1, "b.x.example", BAD }, { MX1_6, "a.x.example", BAD } },
+	    60, 0 },
+	{ "two addresses on lists of two operators add up",
+	    { { MX1, "a.x.example", BAD }, { MX1_6, "c.y.example", BAD } },
+	    110, 0 },
+	{ "two egresses do not add up", { { MX1, "a.x.example", BAD }, { MX2,
+	    "a.x.example", BAD } }, 60, 60 },
+	{ "a list without weight counts nothing", { { MX1, "d.z.example",
+	    BAD } }, 0, 0 },
+	{ "a policy counts nothing", { { MX1, "a.x.example",
+	    "127.0.0.10" } }, 0, 0 },
+	{ "an answer with its own weight counts that", { { MX1,
+	    "a.x.example", "127.0.0.3" } }, 10, 0 },
+	{ "the heavier of the operator's, whichever list it is on",
+	    { { MX1, "a.x.example", "127.0.0.3" }, { MX1, "b.x.example",
+	    BAD } }, 50, 0 },
+	{ "a code that nobody knows counts nothing", { { MX1, "e.w.example",
+	    "127.0.0.99" } }, 0, 0 },
+};
+
+static void
+test_score(void **state)
+{
+	const struct score_row *r = *state;
+	size_t i;
+
+	scene_open(&s, CONF);
+	for (i = 0; i < COUNT(r->listed) && r->listed[i].zone != NULL; i++)
+		scene_list(&s, r->listed[i].subject, r->listed[i].zone,
+		    r->listed[i].code);
+	assert_int_equal(scene_score(&s, "mx1"), r->mx1);
+	assert_int_equal(scene_score(&s, "mx2"), r->mx2);
+	assert_int_equal(scene_state(&s, "mx1"), r->mx1 >= 100 ?
+	    STATE_STOPPED : STATE_SENDING);
+	assert_int_equal(scene_state(&s, "mx2"), STATE_SENDING);
+}
+
+static void
+test_unconfirmed_counts_nothing(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	assert_int_equal(scene_answer(&s, MX1, "e.w.example", BAD, false),
+	    BOARD_LOOK_AGAIN);
+	scene_tick(&s);
+	assert_int_equal(scene_score(&s, "mx1"), 0);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_SENDING);
+	unit_says(s.log, "not confirmed yet");
+	assert_int_equal(scene_answer(&s, MX1, "e.w.example", BAD, true),
+	    BOARD_ASK_TEXT);
+	scene_tick(&s);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+}
+
+/* --- answers that prove nothing ----------------------------------------- */
+
+static void
+test_no_proof(void **state)
+{
+	static const enum answer kinds[] = {
+		ANS_REFUSED, ANS_FOREIGN, ANS_ODD, ANS_FAILED
+	};
+	struct answer_seen a = { .weight = 100 };
+	int64_t checked;
+	size_t i;
+
+	(void)state;
+	scene_open(&s, CONF);
+	scene_sweep(&s);
+	checked = board_checked_ms(s.board, 0);
+	assert_int_equal(checked, s.now_ms);
+	s.now_ms += HOUR;
+	for (i = 0; i < COUNT(kinds); i++) {
+		a.kind = kinds[i];
+		assert_int_equal(board_answer(s.board, 0, 0, &a, false,
+		    s.now_ms), BOARD_NOTHING);
+		assert_int_equal(board_answer(s.board, 0, 0, &a, true,
+		    s.now_ms), BOARD_NOTHING);
+	}
+	assert_int_equal(board_listing_count(s.board), 0);
+	assert_int_equal(board_checked_ms(s.board, 0), checked);
+}
+
+static void
+test_no_proof_releases_nothing(void **state)
+{
+	struct answer_seen a = { .kind = ANS_FAILED };
+	int i;
+
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	for (i = 0; i < 1000; i++) {
+		s.now_ms += HOUR;
+		a.kind = ANS_REFUSED + i % 4;
+		board_answer(s.board, (size_t)board_find_subject(s.board,
+		    MX1), 4, &a, false, s.now_ms);
+		scene_tick(&s);
+	}
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	assert_int_equal(scene_score(&s, "mx1"), 100);
+}
+
+/* --- a whole incident --------------------------------------------------- */
+
+static void
+test_incident(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_pass(&s, HOUR);
+	scene_hush(&s);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	assert_int_equal(scene_state(&s, "mx2"), STATE_SENDING);
+	unit_says(s.log, MX1 ": listed by e.w.example (127.0.0.2: listed, "
+	    "weight 100)");
+	unit_says(s.log, "egress mx1: sending -> stopped: " MX1 " is listed "
+	    "by e.w.example (127.0.0.2), score 100 of 100");
+	unit_says(s.log, "resumes 15m after it is clean");
+	scene_hush(&s);
+	scene_pass(&s, 2 * DAY);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	assert_string_equal(s.log, "");		/* no news, no line */
+	scene_delist(&s, MX1, "e.w.example");
+	unit_says(s.log, "listed no longer");
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	assert_int_equal(s.next_ms, s.now_ms + 15 * MINUTE);
+	scene_pass(&s, 14 * MINUTE);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	scene_pass(&s, MINUTE);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_PROBATION);
+	unit_says(s.log, "stopped -> probation: clean for 15m");
+	scene_pass(&s, 2 * HOUR);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_SENDING);
+	unit_says(s.log, "probation -> sending");
+}
+
+/* --- nothing is released by silence ------------------------------------- */
+
+static void
+test_silence_while_listed(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_pass_silently(&s, 60 * DAY);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+}
+
+static void
+test_silence_while_waiting(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_delist(&s, MX1, "e.w.example");
+	scene_pass(&s, 10 * MINUTE);
+	scene_pass_silently(&s, 10 * DAY);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	/* Nor does it ask to be called again and again. */
+	assert_int_equal(s.next_ms, 0);
+	scene_sweep(&s);
+	scene_tick(&s);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_PROBATION);
+}
+
+static void
+test_one_address_silent(void **state)
+{
+	size_t i;
+
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_delist(&s, MX1, "e.w.example");
+	/* The IPv4 address is answered for, the IPv6 one is not. */
+	for (i = 0; i < 60; i++) {
+		s.now_ms += MINUTE;
+		scene_answer(&s, MX1, "a.x.example", NULL, false);
+		scene_tick(&s);
+	}
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	scene_answer(&s, MX1_6, "a.x.example", NULL, false);
+	scene_tick(&s);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_PROBATION);
+}
+
+/* A restart after a night: the wait is over by the clock, but nobody has
+ * looked since. */
+static void
+test_restart_after_a_night(void **state)
+{
+	struct standing old = { .state = STATE_STOPPED,
+	    .since_ms = SCENE_START - DAY,
+	    .clean_since_ms = SCENE_START - 10 * HOUR };
+	struct policy *p = unit_policy(CONF);
+	size_t i;
+
+	(void)state;
+	s = (struct scene){ .now_ms = SCENE_START };
+	s.board = board_new(p, s.now_ms);
+	board_restore_standing(s.board, 0, &old);
+	scene_tick(&s);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	/* The first lists answer that it is clean; one is yet to come. */
+	for (i = 0; i < 4; i++) {
+		board_health(s.board, i, SUBJECT_IPV4, HEALTH_USABLE, "",
+		    s.now_ms);
+		board_health(s.board, i, SUBJECT_IPV6, HEALTH_USABLE, "",
+		    s.now_ms);
+		scene_answer(&s, MX1, p->lists[i].zone, NULL, false);
+		if (p->lists[i].kinds[SUBJECT_IPV6])
+			scene_answer(&s, MX1_6, p->lists[i].zone, NULL,
+			    false);
+		scene_tick(&s);
+		assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	}
+	/* It says that it is listed: a second look is to come. */
+	board_health(s.board, 4, SUBJECT_IPV4, HEALTH_USABLE, "", s.now_ms);
+	assert_int_equal(scene_answer(&s, MX1, "e.w.example", BAD, false),
+	    BOARD_LOOK_AGAIN);
+	scene_tick(&s);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	/* Which finds nothing. */
+	scene_answer(&s, MX1, "e.w.example", NULL, true);
+	scene_tick(&s);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_PROBATION);
+	policy_unref(p);
+}
+
+static void
+test_blind_list_does_not_hold_for_ever(void **state)
+{
+	size_t i;
+
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_delist(&s, MX1, "e.w.example");
+	for (i = 0; i < 4; i++)
+		board_health(s.board, i, SUBJECT_IPV4, HEALTH_BLIND, "silent",
+		    s.now_ms);
+	scene_pass(&s, HOUR);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_PROBATION);
+}
+
+static void
+test_nothing_to_wait_for(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	/* The operator wants no list any more. */
+	scene_reload(&s, EGRESSES);
+	scene_pass_silently(&s, 15 * MINUTE);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_PROBATION);
+}
+
+/* --- overrides ---------------------------------------------------------- */
+
+static const struct override_row {
+	const char	*claim;
+	bool		 listed;
+	struct {
+		const char	*target;
+		enum word	 word;
+	} set[3];
+	enum state	 mx1, mx2;
+	const char	*by;		/* for mx1; NULL: evidence */
+} override_rows[] = {
+	{ "without any word evidence decides", true, { { NULL, 0 } },
+	    STATE_STOPPED, STATE_SENDING, NULL },
+	{ "stop by name", false, { { "mx1", WORD_STOP } }, STATE_STOPPED,
+	    STATE_SENDING, "mx1" },
+	{ "stop by name in other letters", false, { { "MX1", WORD_STOP } },
+	    STATE_STOPPED, STATE_SENDING, "MX1" },
+	{ "stop by address", false, { { MX1, WORD_STOP } }, STATE_STOPPED,
+	    STATE_SENDING, MX1 },
+	{ "stop by its other address", false, { { MX1_6, WORD_STOP } },
+	    STATE_STOPPED, STATE_SENDING, MX1_6 },
+	{ "stop by an address in other letters", false,
+	    { { "2001:0DB8:0:0::0007", WORD_STOP } }, STATE_STOPPED,
+	    STATE_SENDING, MX1_6 },
+	{ "stop by a mapped address", false, { { "::ffff:" MX1,
+	    WORD_STOP } }, STATE_STOPPED, STATE_SENDING, MX1 },
+	{ "stop all", false, { { "all", WORD_STOP } }, STATE_STOPPED,
+	    STATE_STOPPED, "all" },
+	{ "send by name lets out what is listed", true, { { "mx1",
+	    WORD_SEND } }, STATE_SENDING, STATE_SENDING, "mx1" },
+	{ "send all", true, { { "all", WORD_SEND } }, STATE_SENDING,
+	    STATE_SENDING, "all" },
+	{ "stop beats send: all against a name", false, { { "all",
+	    WORD_SEND }, { "mx1", WORD_STOP } }, STATE_STOPPED,
+	    STATE_SENDING, "mx1" },
+	{ "stop beats send: a name against all", false, { { "mx1",
+	    WORD_SEND }, { "all", WORD_STOP } }, STATE_STOPPED,
+	    STATE_STOPPED, "all" },
+	{ "stop beats send: an address against the name", false, { { "mx1",
+	    WORD_SEND }, { MX1_6, WORD_STOP } }, STATE_STOPPED,
+	    STATE_SENDING, MX1_6 },
+	{ "a word for another egress is none for this", true, { { "mx2",
+	    WORD_SEND } }, STATE_STOPPED, STATE_SENDING, NULL },
+	{ "a word for an account moves no egress", false, { { "account:ann",
+	    WORD_STOP } }, STATE_SENDING, STATE_SENDING, NULL },
+	{ "a word for a domain moves no egress", false,
+	    { { "domain:example.org", WORD_STOP } }, STATE_SENDING,
+	    STATE_SENDING, NULL },
+	{ "a word for somebody else's egress moves none", false,
+	    { { "mx9", WORD_STOP } }, STATE_SENDING, STATE_SENDING, NULL },
+	{ "a word that is taken back is none", true, { { "mx1",
+	    WORD_SEND }, { "mx1", WORD_NONE } }, STATE_STOPPED,
+	    STATE_SENDING, NULL },
+	{ "of two words for one target the last counts", true, { { "mx1",
+	    WORD_SEND }, { "MX1", WORD_STOP } }, STATE_STOPPED,
+	    STATE_SENDING, "MX1" },
+};
+
+static void
+test_override(void **state)
+{
+	const struct override_row *r = *state;
+	const struct override *by;
+	size_t i;
+
+	scene_open(&s, CONF);
+	if (r->listed)
+		scene_list(&s, MX1, "e.w.example", BAD);
+	for (i = 0; i < COUNT(r->set) && r->set[i].target != NULL; i++)
+		scene_override(&s, r->set[i].target, r->set[i].word, 0, "");
+	assert_int_equal(board_effective(s.board, 0, s.now_ms, &by), r->mx1);
+	if (r->by == NULL)
+		assert_null(by);
+	else
+		assert_string_equal(by != NULL ? by->target : "(none)",
+		    r->by);
+	assert_int_equal(board_effective(s.board, 1, s.now_ms, NULL),
+	    r->mx2);
+	/* Evidence is kept apart from words. */
+	assert_int_equal(scene_state(&s, "mx1"), r->listed ? STATE_STOPPED :
+	    STATE_SENDING);
+}
+
+static void
+test_override_ends(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_override(&s, "mx1", WORD_STOP, HOUR, "test");
+	unit_says(s.log, "mx1: override \"stop\" by control, ends in 1h "
+	    "(test)");
+	assert_int_equal(s.next_ms, s.now_ms + HOUR);
+	s.now_ms += HOUR - 1;
+	assert_int_equal(board_effective(s.board, 0, s.now_ms, NULL),
+	    STATE_STOPPED);
+	s.now_ms += 1;
+	/* At that instant, even before anybody has ticked. */
+	assert_int_equal(board_effective(s.board, 0, s.now_ms, NULL),
+	    STATE_SENDING);
+	scene_hush(&s);
+	scene_tick(&s);
+	assert_int_equal(board_override_count(s.board), 0);
+	unit_says(s.log, "mx1: override \"stop\" ended, evidence decides "
+	    "again");
+}
+
+static void
+test_override_already_over(void **state)
+{
+	struct override o = { .target = "mx1", .word = WORD_STOP,
+	    .until_ms = SCENE_START - 1, .source = "redis" };
+	const char *why;
+
+	(void)state;
+	scene_open(&s, CONF);
+	assert_true(board_override(s.board, &o, s.now_ms, &why));
+	assert_int_equal(board_override_count(s.board), 0);
+}
+
+static void
+test_override_news(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_override(&s, "mx1", WORD_STOP, HOUR, "one");
+	scene_hush(&s);
+	/* Read once more, its end off by the time that takes: no news. */
+	scene_override(&s, "mx1", WORD_STOP, HOUR + 900, "one");
+	assert_string_equal(s.log, "");
+	scene_override(&s, "mx1", WORD_STOP, HOUR, "two");
+	unit_says(s.log, "(two)");
+	scene_hush(&s);
+	scene_override(&s, "mx1", WORD_STOP, 2 * HOUR, "two");
+	unit_says(s.log, "ends in 2h");
+	scene_hush(&s);
+	scene_override(&s, "mx1", WORD_STOP, 0, "two");
+	unit_says(s.log, "until it is removed");
+	assert_int_equal(board_override_count(s.board), 1);
+}
+
+static void
+test_override_reason_is_clean(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_override(&s, "mx1", WORD_STOP, 0, "a\r\nb\033[2J\xff");
+	unit_says(s.log, "(a b?[2J?)");
+}
+
+static const struct target_row {
+	const char	*claim;
+	const char	*target;
+	const char	*normal;	/* NULL: refused */
+	const char	*why;		/* refused by board_target() */
+} target_rows[] = {
+	{ "an egress", "mx1", "mx1", NULL },
+	{ "all", "all", "all", NULL },
+	{ "an address", MX1, MX1, NULL },
+	{ "an address in another form", "2001:DB8:0::7", MX1_6, NULL },
+	{ "an account", "account:ann@example.org",
+	    "account:ann@example.org", NULL },
+	{ "an account with every printable character",
+	    "account:a!#$%&'*+/=?^`{|}~", "account:a!#$%&'*+/=?^`{|}~",
+	    NULL },
+	{ "a domain", "domain:example.org", "domain:example.org", NULL },
+	{ "a domain in capitals with a final dot", "domain:Example.ORG.",
+	    "domain:example.org", NULL },
+	{ "an egress that is not here", "mx9", "mx9",
+	    "no egress or address of this host" },
+	{ "an address that is not here", "192.0.2.1", "192.0.2.1",
+	    "no egress or address of this host" },
+	{ "a bare domain is no target, though it is watched",
+	    "watched.example", "watched.example",
+	    "no egress or address of this host" },
+	{ "nothing", "", NULL, "empty" },
+	{ "no account", "account:", NULL, "names no account" },
+	{ "no domain", "domain:", NULL, "names no domain" },
+	{ "a mailbox is no domain", "domain:a@example.org", NULL,
+	    "names no domain" },
+	{ "a space", "mx1 mx2", NULL, "does not belong" },
+	{ "a line end", "mx1\n", NULL, "does not belong" },
+	{ "a byte outside ASCII", "mx\xc3\xbc", NULL, "does not belong" },
+	{ "an unknown kind", "user:ann", NULL, "is none of" },
+	{ "a slash", "203.0.113.0/24", NULL, "is none of" },
+};
+
+static void
+test_target(void **state)
+{
+	const struct target_row *r = *state;
+	struct override o = { .word = WORD_STOP };
+	char out[BOARD_NAME_MAX];
+	const char *why;
+
+	scene_open(&s, CONF "domains = [\"watched.example\"];");
+	why = board_target(s.board, r->target, out);
+	if (r->why == NULL)
+		assert_null(why);
+	else
+		unit_says(why != NULL ? why : "(nothing)", r->why);
+	snprintf(o.target, sizeof(o.target), "%s", r->target);
+	assert_int_equal(board_override(s.board, &o, s.now_ms, &why),
+	    r->normal != NULL);
+	if (r->normal != NULL) {
+		assert_string_equal(out, r->normal);
+		assert_string_equal(board_get_override(s.board, 0)->target,
+		    r->normal);
+	}
+	scene_tick(&s);
+	/* What names nothing here is kept, and said to name nothing. */
+	if (r->normal != NULL && r->why != NULL)
+		unit_says(s.log, "no egress or address of this host");
+}
+
+static void
+test_long_target(void **state)
+{
+	struct override o = { .word = WORD_STOP };
+	const char *why;
+
+	(void)state;
+	scene_open(&s, CONF);
+	memset(o.target, 'a', sizeof(o.target) - 1);
+	memcpy(o.target, "account:", 8);
+	assert_true(board_override(s.board, &o, s.now_ms, &why));
+	assert_string_equal(board_get_override(s.board, 0)->target, o.target);
+}
+
+static void
+test_many_overrides(void **state)
+{
+	struct override o = { .word = WORD_STOP };
+	const char *why;
+	int i, kept = 0;
+
+	(void)state;
+	scene_open(&s, CONF);
+	/* In an order that is not the one in which they are kept. */
+	for (i = 0; i < 12000; i++) {
+		snprintf(o.target, sizeof(o.target), "account:%d",
+		    i * 7919 % 12000);
+		kept += board_override(s.board, &o, s.now_ms, &why);
+	}
+	assert_int_equal(kept, 10000);
+	assert_int_equal(board_override_count(s.board), 10000);
+	unit_says(why, "too many");
+	for (i = 1; i < 10000; i++)
+		assert_true(strcmp(board_get_override(s.board,
+		    (size_t)i - 1)->target, board_get_override(s.board,
+		    (size_t)i)->target) < 0);
+	/* One that is there can still be changed, and removed. */
+	snprintf(o.target, sizeof(o.target), "account:0");
+	o.word = WORD_SEND;
+	assert_true(board_override(s.board, &o, s.now_ms, &why));
+	o.word = WORD_NONE;
+	assert_true(board_override(s.board, &o, s.now_ms, &why));
+	assert_int_equal(board_override_count(s.board), 9999);
+}
+
+/* --- health ------------------------------------------------------------- */
+
+static void
+test_blind(void **state)
+{
+	const char *reason;
+
+	(void)state;
+	scene_open(&s, CONF);
+	assert_false(board_blind(s.board, 0));
+	board_health(s.board, 0, SUBJECT_IPV6, HEALTH_BLIND, "time-out",
+	    s.now_ms);
+	scene_tick(&s);
+	unit_says(s.log, "a.x.example (ipv6): blind: time-out; it neither "
+	    "stops nor releases anything");
+	assert_true(board_blind(s.board, 0));
+	assert_false(board_blind(s.board, 1));	/* has no IPv6 address */
+	assert_int_equal(board_list_health(s.board, 0, &reason, NULL),
+	    HEALTH_BLIND);
+	assert_string_equal(reason, "time-out");
+	board_health(s.board, 0, SUBJECT_IPV6, HEALTH_USABLE, "", s.now_ms);
+	scene_hush(&s);
+	scene_tick(&s);
+	unit_says(s.log, "usable again, was blind");
+	assert_false(board_blind(s.board, 0));
+	/* A list without weight hides nothing. */
+	board_health(s.board, 3, SUBJECT_IPV4, HEALTH_BROKEN, "lists the "
+	    "world", s.now_ms);
+	assert_false(board_blind(s.board, 0));
+}
+
+static void
+test_blindness_moves_nothing(void **state)
+{
+	size_t i;
+
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	for (i = 0; i < 5; i++)
+		board_health(s.board, i, SUBJECT_IPV4, HEALTH_BLIND, "x",
+		    s.now_ms);
+	scene_tick(&s);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	assert_int_equal(scene_state(&s, "mx2"), STATE_SENDING);
+	for (i = 0; i < 5; i++)
+		board_health(s.board, i, SUBJECT_IPV4, HEALTH_BROKEN, "x",
+		    s.now_ms);
+	scene_pass_silently(&s, 30 * DAY);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	assert_int_equal(scene_state(&s, "mx2"), STATE_SENDING);
+}
+
+static void
+test_health_news(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_hush(&s);
+	board_health(s.board, 0, SUBJECT_IPV4, HEALTH_BLIND, "time-out",
+	    s.now_ms);
+	board_health(s.board, 0, SUBJECT_IPV4, HEALTH_BLIND, "SERVFAIL",
+	    s.now_ms);
+	scene_tick(&s);
+	unit_says(s.log, "time-out");
+	unit_says_not(s.log, "SERVFAIL");	/* once is enough */
+}
+
+/* --- a new configuration ------------------------------------------------ */
+
+static void
+test_reload_keeps(void **state)
+{
+	const struct override *by;
+
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_list(&s, MX2, "c.y.example", BAD);
+	scene_override(&s, MX2, WORD_STOP, 0, "");
+	board_health(s.board, 0, SUBJECT_IPV4, HEALTH_BLIND, "x", s.now_ms);
+	scene_tick(&s);
+	scene_hush(&s);
+	/* The other way round, and one list more before them. */
+	scene_reload(&s, "lists = ( { zone = \"new.example\"; },\n"
+	    "{ zone = \"e.w.example\"; operator = \"w\"; },\n"
+	    "{ zone = \"c.y.example\"; operator = \"y\"; weight = 50; },\n"
+	    "{ zone = \"a.x.example\"; } );\n"
+	    "egress = ( { name = \"new\"; addresses = \"192.0.2.1\"; },\n"
+	    "{ name = \"mx2\"; addresses = \"" MX2 "\"; },\n"
+	    "{ name = \"mx1\"; addresses = [\"" MX1_6 "\", \"" MX1
+	    "\"]; } );\n");
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	assert_int_equal(scene_state(&s, "mx2"), STATE_SENDING);
+	assert_int_equal(scene_state(&s, "new"), STATE_SENDING);
+	assert_int_equal(scene_score(&s, "mx1"), 100);
+	assert_int_equal(scene_score(&s, "mx2"), 50);
+	assert_int_equal(scene_score(&s, "new"), 0);
+	assert_int_equal(board_effective(s.board, scene_egress(&s, "mx2"),
+	    s.now_ms, &by), STATE_STOPPED);
+	assert_string_equal(by->target, MX2);
+	assert_int_equal(board_list_health(s.board, 3, NULL, NULL),
+	    HEALTH_BLIND);
+	assert_string_equal(s.log, "");
+	scene_pass_silently(&s, DAY);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+}
+
+static void
+test_reload_forgets_lists(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_reload(&s, EGRESSES
+	    "lists = ( { zone = \"a.x.example\"; } );\n");
+	assert_int_equal(board_listing_count(s.board), 0);
+	assert_int_equal(scene_score(&s, "mx1"), 0);
+	/* And then the usual wait. */
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+}
+
+static void
+test_reload_forgets_kinds(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1_6, "a.x.example", BAD);
+	assert_int_equal(scene_score(&s, "mx1"), 60);
+	/* Nobody would ever ask for IPv6 again. */
+	scene_reload(&s, EGRESSES "lists = ( { zone = \"a.x.example\"; "
+	    "lists = \"ipv4\"; } );\n");
+	assert_int_equal(scene_score(&s, "mx1"), 0);
+}
+
+static void
+test_reload_follows_address(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	/* The listed address goes over to the other egress. */
+	scene_reload(&s, LISTS
+	    "egress = ( { name = \"mx1\"; addresses = \"" MX1_6 "\"; },\n"
+	    "{ name = \"mx2\"; addresses = [\"" MX2 "\", \"" MX1
+	    "\"]; } );\n");
+	assert_int_equal(scene_state(&s, "mx2"), STATE_STOPPED);
+	assert_int_equal(scene_score(&s, "mx1"), 0);
+}
+
+static void
+test_reload_renamed(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	/* A new name frees no listed address, not for a moment. */
+	scene_reload(&s, LISTS
+	    "egress = ( { name = \"out\"; addresses = \"" MX1 "\"; } );\n");
+	assert_int_equal(scene_state(&s, "out"), STATE_STOPPED);
+}
+
+static void
+test_reload_weight(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_reload(&s, EGRESSES
+	    "lists = ( { zone = \"e.w.example\"; weight = 30; } );\n");
+	/* With the next answer, without waiting for three. */
+	scene_sweep(&s);
+	scene_answer(&s, MX1, "e.w.example", BAD, false);
+	scene_tick(&s);
+	assert_int_equal(scene_score(&s, "mx1"), 30);
+}
+
+/* --- sender domains and the greeting's ---------------------------------- */
+
+#define DOMAINS \
+	"egress = ( { name = \"mx1\"; addresses = \"" MX1 "\"; " \
+	"hostname = \"mx1.host.example\"; } );\n" \
+	"domains = [\"shop.example\", \"news.shop.example\"];\n" \
+	"lists = ( { zone = \"dbl.example\"; lists = \"domains\"; } );\n"
+
+static void
+test_domain(void **state)
+{
+	(void)state;
+	scene_open(&s, DOMAINS);
+	scene_list(&s, "shop.example", "dbl.example", BAD);
+	assert_int_equal(board_domain_standing(s.board, 0)->state,
+	    STATE_STOPPED);
+	/* Lists are asked about the registered domain, so both are. */
+	assert_int_equal(board_domain_standing(s.board, 1)->state,
+	    STATE_STOPPED);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_SENDING);
+	unit_says(s.log, "domain shop.example: sending -> stopped");
+}
+
+static void
+test_greeting(void **state)
+{
+	(void)state;
+	scene_open(&s, DOMAINS);
+	scene_list(&s, "host.example", "dbl.example", BAD);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	assert_int_equal(board_domain_standing(s.board, 0)->state,
+	    STATE_SENDING);
+}
+
+static void
+test_domain_reload(void **state)
+{
+	(void)state;
+	scene_open(&s, DOMAINS);
+	scene_list(&s, "shop.example", "dbl.example", BAD);
+	scene_reload(&s, DOMAINS);
+	assert_int_equal(board_domain_standing(s.board, 0)->state,
+	    STATE_STOPPED);
+	scene_pass(&s, DAY);
+	assert_int_equal(board_domain_standing(s.board, 0)->state,
+	    STATE_STOPPED);
+}
+
+/* --- text, events, subjects --------------------------------------------- */
+
+static void
+test_text(void **state)
+{
+	char text[2000];
+
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	memcpy(text, "see\r\n\033[31m", 10);
+	board_text(s.board, (size_t)board_find_subject(s.board, MX1), 4,
+	    text);
+	assert_memory_equal(board_listing(s.board, 0)->text, "see ?[31ma",
+	    10);
+	assert_int_equal(strlen(board_listing(s.board, 0)->text),
+	    BOARD_TEXT_MAX - 1);
+	/* For what is not listed it is dropped. */
+	board_text(s.board, 0, 0, "x");
+}
+
+static void
+test_undrained_events(void **state)
+{
+	struct event e;
+	size_t n = 0;
+	int i;
+
+	(void)state;
+	scene_open(&s, CONF);
+	for (i = 0; i < 110000; i++)
+		board_note(s.board, EVENT_NOTE, s.now_ms, "note %d", i);
+	while (board_next_event(s.board, &e))
+		n++;
+	assert_in_range(n, 1000, 200000);
+	board_note(s.board, EVENT_NOTE, s.now_ms, "again");
+	assert_true(board_next_event(s.board, &e));
+	assert_string_equal(e.text, "again");
+	assert_false(board_next_event(s.board, &e));
+}
+
+static void
+test_events_in_order(void **state)
+{
+	struct event e;
+	int i, j;
+
+	(void)state;
+	scene_open(&s, CONF);
+	/* Some are taken while others come. */
+	for (i = 0, j = 0; i < 1000; i++) {
+		board_note(s.board, EVENT_NOTE, s.now_ms + i, "%d", i);
+		if (i % 3 == 0) {
+			assert_true(board_next_event(s.board, &e));
+			assert_int_equal(atoi(e.text), j++);
+		}
+	}
+	while (board_next_event(s.board, &e))
+		assert_int_equal(atoi(e.text), j++);
+	assert_int_equal(j, 1000);
+}
+
+static void
+test_subjects(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	assert_int_equal(board_subject_count(s.board), 3);
+	assert_int_not_equal(board_find_subject(s.board, MX1_6), -1);
+	assert_int_equal(board_find_subject(s.board, "192.0.2.1"), -1);
+	assert_int_equal(board_find_subject(s.board, "nonsense"), -1);
+	assert_false(board_has_listing(s.board, 0, SUBJECT_IPV4));
+	scene_answer(&s, MX1, "a.x.example", BAD, false);
+	assert_true(board_has_listing(s.board, 0, SUBJECT_IPV4));
+	assert_false(board_has_listing(s.board, 0, SUBJECT_IPV6));
+	assert_false(board_has_listing(s.board, 1, SUBJECT_IPV4));
+}
+
+static void
+test_observe(void **state)
+{
+	(void)state;
+	scene_open(&s, "mode = \"observe\";\n" CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	unit_says(s.log, "observe mode");
+}
+
+static void
+test_names(void **state)
+{
+	enum state st;
+	int i;
+
+	(void)state;
+	for (i = 0; i < STATE_KINDS; i++) {
+		assert_true(state_parse(state_name((enum state)i), &st));
+		assert_int_equal(st, i);
+	}
+	assert_false(state_parse("halted", &st));
+	for (i = 0; i < EVENT_KINDS; i++)
+		assert_non_null(event_kind_name((enum event_kind)i));
+	for (i = 0; i < HEALTH_KINDS; i++)
+		assert_non_null(health_name((enum health)i));
+}
+
+int
+main(void)
+{
+	unit_around(NULL, close_scene);
+	unit_rows(score_rows, test_score);
+	unit_claim("what is not confirmed counts nothing",
+	    test_unconfirmed_counts_nothing);
+	unit_claim("an answer without proof changes nothing", test_no_proof);
+	unit_claim("an answer without proof releases nothing",
+	    test_no_proof_releases_nothing);
+	unit_claim("an incident from the first listing to the return",
+	    test_incident);
+	unit_claim("silence releases nothing that is listed",
+	    test_silence_while_listed);
+	unit_claim("silence releases nothing that waits",
+	    test_silence_while_waiting);
+	unit_claim("silence for one address is silence",
+	    test_one_address_silent);
+	unit_claim("a restart releases nothing before all have been asked",
+	    test_restart_after_a_night);
+	unit_claim("a blind list does not keep it stopped",
+	    test_blind_list_does_not_hold_for_ever);
+	unit_claim("without lists there is no answer to wait for",
+	    test_nothing_to_wait_for);
+	unit_rows(override_rows, test_override);
+	unit_claim("a word ends at its time", test_override_ends);
+	unit_claim("a word that is over already is none",
+	    test_override_already_over);
+	unit_claim("the same word again is no news", test_override_news);
+	unit_claim("a reason is one clean line",
+	    test_override_reason_is_clean);
+	unit_rows(target_rows, test_target);
+	unit_claim("the longest target is kept whole", test_long_target);
+	unit_claim("there is an end to overrides, and they stay sorted",
+	    test_many_overrides);
+	unit_claim("blind is who cannot be seen by a list that counts",
+	    test_blind);
+	unit_claim("blindness neither stops nor releases",
+	    test_blindness_moves_nothing);
+	unit_claim("health is news when it changes", test_health_news);
+	unit_claim("a reload keeps listings, states, words and health",
+	    test_reload_keeps);
+	unit_claim("a reload forgets what lists that are gone said",
+	    test_reload_forgets_lists);
+	unit_claim("a reload forgets what is not asked any more",
+	    test_reload_forgets_kinds);
+	unit_claim("a listing goes with its address",
+	    test_reload_follows_address);
+	unit_claim("a new name frees no listed address",
+	    test_reload_renamed);
+	unit_claim("a new weight counts with the next answer",
+	    test_reload_weight);
+	unit_claim("a listed sender domain stops itself alone", test_domain);
+	unit_claim("the domain of the greeting stops its egress",
+	    test_greeting);
+	unit_claim("a reload keeps a domain stopped", test_domain_reload);
+	unit_claim("a list's text is clean and bounded", test_text);
+	unit_claim("events that nobody takes do not fill the memory",
+	    test_undrained_events);
+	unit_claim("events come in their order", test_events_in_order);
+	unit_claim("every address is a subject, once", test_subjects);
+	unit_claim("observe mode decides, and says that mail passes",
+	    test_observe);
+	unit_claim("every state, event and health has a name", test_names);
+	return unit_run("board");
+}
