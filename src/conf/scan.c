@@ -14,6 +14,7 @@
 #include "base/mem.h"
 
 #define DEPTH_MAX	10		/* libconfig's own limit */
+#define FILES_MAX	200
 #define FILE_MAX_BYTES	(8 * 1024 * 1024)
 #define READ_BYTES	16384		/* to begin with */
 #define DIGITS_MAX	9		/* more may not fit 32 bits */
@@ -169,6 +170,14 @@ scan_file(const char *path, const char *include_dir, int depth,
 
 	if (depth > DEPTH_MAX)
 		return true;	/* libconfig says it: nested too deep */
+	/* Files that include each other twice would be read for ever. */
+	if (names->count == FILES_MAX) {
+		if (!names->too_many)
+			errors_add(errs, from, "more than %d included files: "
+			    "does one include itself?", FILES_MAX);
+		names->too_many = true;
+		return false;
+	}
 	if ((text = read_file(path, from, errs)) == NULL)
 		return false;
 	names->v = xreallocarray(names->v, names->count + 1,

@@ -16,6 +16,7 @@
 struct scan_names {
 	char	**v;
 	size_t	 count;
+	bool	 too_many;	/* has been said */
 };
 
 /*

@@ -74,7 +74,8 @@ struct redis_callbacks {
 
 struct redis;				/* opaque */
 
-/* Copies the conf.  host names this node in node:<host>. */
+/* Copies the conf.  host names this node in node:<host>.  The process must
+ * ignore SIGPIPE. */
 struct redis	*redis_new(struct event_base *, const struct redis_conf *,
 		    const char *host, const char *version,
 		    const struct redis_callbacks *, void *ctx);

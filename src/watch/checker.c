@@ -19,6 +19,7 @@
 #define PATIENCE_MS	10000	/* for the rest of the lists to be heard */
 #define WAITING_MAX	1000	/* questions, before another list begins */
 #define WAIT_MS		200
+#define PREFER_AGAIN	10	/* rounds, until the first resolver is tried */
 #define DAY_MS		86400000LL
 #define RATE_MIN	200	/* questions a second that nobody minds */
 
@@ -37,11 +38,14 @@ struct beat {
 	bool		 busy;		/* a round of the sweep is under way */
 	bool		 looking;	/* ... or a second look */
 	uint64_t	 rounds;
+	size_t		 server;	/* that was of use the last time */
+	enum cause	*causes;	/* by each resolver, as far as it was */
+	bool		*heard;		/* asked */
 	/* What the last round of the sweep found, told to the board when the
 	 * other lists have been heard too: see tell_health(). */
 	enum health	 health;
-	enum cause	 cause;
 	char		 reason[BOARD_REASON_MAX];
+	size_t		 blamed;	/* the resolver that was asked first */
 	bool		 untold;
 	bool		 silenced;	/* told as the resolver's fault */
 };
@@ -55,7 +59,7 @@ struct errand {
 	size_t		 tried;		/* resolvers asked so far */
 	bool		 second_look;
 	enum health	 first_health;	/* of the resolver asked first */
-	enum cause	 first_cause;
+	size_t		 first_server;
 	char		 first_reason[BOARD_REASON_MAX];
 };
 
@@ -76,7 +80,8 @@ struct checker {
 	void			(*changed)(void *);
 	void			*ctx;
 	struct event		*patience;	/* see tell_health() */
-	char			 fault[BOARD_REASON_MAX];
+	char			 (*faults)[BOARD_REASON_MAX];	/* of resolvers */
+	bool			 said_hello;
 	bool			 closing;
 };
 
@@ -237,10 +242,10 @@ errand_done(struct errand *e)
 
 /* --- whose fault it is ------------------------------------------------- */
 
-/* The cause that all lists have in common, if there are two zones at least;
- * *zones is how many there are. */
+/* The cause that all lists have in common as seen through one resolver, if
+ * there are two zones at least; *zones is how many there are. */
 static enum cause
-common_cause(const struct checker *c, size_t *zones)
+common_cause(const struct checker *c, size_t server, size_t *zones)
 {
 	enum cause cause = CAUSE_NONE;
 	size_t i, last = SIZE_MAX;
@@ -249,16 +254,53 @@ common_cause(const struct checker *c, size_t *zones)
 	for (i = 0; i < c->beat_count; i++) {
 		const struct beat *b = &c->beats[i];
 
-		if (b->rounds == 0 || b->health == HEALTH_UNKNOWN)
+		if (!b->heard[server])
 			continue;
-		if (b->health == HEALTH_USABLE ||
-		    (cause != CAUSE_NONE && b->cause != cause))
+		if (b->causes[server] == CAUSE_NONE ||
+		    (cause != CAUSE_NONE && b->causes[server] != cause))
 			return CAUSE_NONE;
-		cause = b->cause;
+		cause = b->causes[server];
 		*zones += b->list != last;
 		last = b->list;
 	}
 	return *zones >= 2 ? cause : CAUSE_NONE;
+}
+
+/* Says once which resolver is at fault, and for what. */
+static void
+find_faults(struct checker *c, int64_t now_ms)
+{
+	char fault[BOARD_REASON_MAX];
+	enum cause cause;
+	size_t i, zones;
+
+	for (i = 0; i < resolver_server_count(c->resolver); i++) {
+		if ((cause = common_cause(c, i, &zones)) == CAUSE_NONE)
+			continue;
+		health_blame(cause, resolver_server_name(c->resolver, i),
+		    zones, fault);
+		if (strcmp(fault, c->faults[i]) == 0)
+			continue;
+		memcpy(c->faults[i], fault, sizeof(fault));
+		board_note(c->board, EVENT_HEALTH, now_ms, "%s; nothing is "
+		    "stopped or released by what it says", fault);
+	}
+}
+
+/* The self-test at the start, in a line. */
+static void
+say_hello(struct checker *c, int64_t now_ms)
+{
+	size_t i, usable = 0;
+
+	if (c->said_hello || c->beat_count == 0)
+		return;
+	c->said_hello = true;
+	for (i = 0; i < c->beat_count; i++)
+		usable += c->beats[i].health == HEALTH_USABLE;
+	board_note(c->board, EVENT_NOTE, now_ms, "first look: %zu of %zu "
+	    "lists can be seen%s", usable, c->beat_count,
+	    usable < c->beat_count ? "; see mailbrake lists" : "");
 }
 
 /*
@@ -269,36 +311,27 @@ common_cause(const struct checker *c, size_t *zones)
 static void
 tell_health(struct checker *c)
 {
-	char fault[BOARD_REASON_MAX] = "";
 	int64_t now = clock_wall_ms();
-	enum cause cause;
-	size_t i, zones;
+	size_t i;
 
 	event_del(c->patience);
-	cause = common_cause(c, &zones);
-	if (cause != CAUSE_NONE)
-		health_blame(cause, resolver_server_name(c->resolver, 0),
-		    zones, fault);
+	find_faults(c, now);
+	say_hello(c, now);
 	for (i = 0; i < c->beat_count; i++) {
 		struct beat *b = &c->beats[i];
+		const char *fault = c->faults[b->blamed];
 
 		if (!b->untold)
 			continue;
 		b->untold = false;
-		if (fault[0] != '\0') {
+		b->silenced = fault[0] != '\0';
+		if (b->silenced)
 			board_health_silent(c->board, b->list, b->kind,
 			    b->health, fault, now);
-			b->silenced = true;
-		} else {
+		else
 			board_health(c->board, b->list, b->kind, b->health,
 			    b->reason, now);
-		}
 	}
-	if (fault[0] != '\0' && strcmp(fault, c->fault) != 0)
-		board_note(c->board, EVENT_HEALTH, now, "%s; nothing is "
-		    "stopped or released meanwhile", fault);
-	if (fault[0] != '\0')
-		memcpy(c->fault, fault, sizeof(fault));
 }
 
 static bool
@@ -330,7 +363,7 @@ found_unusable(struct errand *e)
 	struct beat *b = e->beat;
 
 	b->health = e->first_health;
-	b->cause = e->first_cause;
+	b->blamed = e->first_server;
 	memcpy(b->reason, e->first_reason, sizeof(b->reason));
 	b->untold = true;
 	if (!evtimer_pending(b->checker->patience, NULL))
@@ -338,18 +371,20 @@ found_unusable(struct errand *e)
 }
 
 static void
-found_usable(struct beat *b)
+found_usable(struct beat *b, size_t server)
 {
 	struct checker *c = b->checker;
 	int64_t now = clock_wall_ms();
 
 	b->health = HEALTH_USABLE;
-	b->cause = CAUSE_NONE;
 	b->untold = false;
-	if (c->fault[0] != '\0') {
-		board_note(c->board, EVENT_HEALTH, now, "lists can be seen "
-		    "again, %s is the first", c->policy->lists[b->list].zone);
-		c->fault[0] = '\0';
+	b->server = server;
+	if (c->faults[server][0] != '\0') {
+		board_note(c->board, EVENT_HEALTH, now, "resolver %s: lists "
+		    "can be seen by it again, %s is the first",
+		    resolver_server_name(c->resolver, server),
+		    c->policy->lists[b->list].zone);
+		c->faults[server][0] = '\0';
 	}
 	if (b->silenced)
 		board_health_silent(c->board, b->list, b->kind,
@@ -376,8 +411,10 @@ round_done(void *ctx, const struct round_result *r)
 	    resolver_server_name(c->resolver, e->server),
 	    health_name(r->health), r->reason[0] != '\0' ? ": " : "",
 	    r->reason);
+	b->heard[e->server] = true;
+	b->causes[e->server] = r->cause;
 	if (r->health == HEALTH_USABLE) {
-		found_usable(b);
+		found_usable(b, e->server);
 		report(e, r);
 		errand_done(e);
 		if (!any_busy(c))
@@ -387,7 +424,7 @@ round_done(void *ctx, const struct round_result *r)
 	}
 	if (e->tried == 1) {
 		e->first_health = r->health;
-		e->first_cause = r->cause;
+		e->first_server = e->server;
 		memcpy(e->first_reason, r->reason, strlen(r->reason) + 1);
 	}
 	if (e->tried < servers) {
@@ -431,9 +468,12 @@ due_cb(evutil_socket_t fd, short what, void *arg)
 			e->subjects[e->count++] = i;
 	}
 	/* Where something is listed the resolvers take turns, so that one
-	 * alone cannot release it. */
+	 * alone cannot release it.  Else the first, or the one that was of
+	 * use instead, until the first gets another chance. */
 	if (board_has_listing(c->board, b->list, b->kind))
 		e->server = b->rounds % resolver_server_count(c->resolver);
+	else if (b->rounds % PREFER_AGAIN != 0)
+		e->server = b->server;
 	b->rounds++;
 	run(e);
 }
@@ -483,6 +523,10 @@ add_beat(struct checker *c, size_t list, enum subject_kind kind,
 	*b = (struct beat){ .checker = c, .list = list, .kind = kind };
 	b->every_ms = l->interval_ms > interval_ms ? l->interval_ms :
 	    interval_ms;
+	b->causes = xcalloc(resolver_server_count(c->resolver),
+	    sizeof(*b->causes));
+	b->heard = xcalloc(resolver_server_count(c->resolver),
+	    sizeof(*b->heard));
 	b->due = evtimer_new(c->base, due_cb, b);
 	b->again = evtimer_new(c->base, again_cb, b);
 	if (b->due == NULL || b->again == NULL)
@@ -547,6 +591,8 @@ checker_new(struct event_base *base, struct board *board,
 	c->confirm_delay_ms = conf->confirm_delay_ms;
 	c->changed = changed;
 	c->ctx = ctx;
+	c->faults = xcalloc(resolver_server_count(c->resolver),
+	    sizeof(*c->faults));
 	/* Beats are pointed to, so the array never moves. */
 	c->beats = xcalloc(p->list_count * SUBJECT_KINDS, sizeof(*c->beats));
 	for (i = 0; i < p->list_count; i++) {
@@ -578,8 +624,11 @@ checker_free(struct checker *c)
 		event_free(c->beats[i].due);
 		event_free(c->beats[i].again);
 		free(c->beats[i].doubtful);
+		free(c->beats[i].causes);
+		free(c->beats[i].heard);
 	}
 	event_free(c->patience);
+	free(c->faults);
 	free(c->beats);
 	policy_unref(c->policy);
 	free(c);
@@ -614,7 +663,13 @@ checker_daily(const struct checker *c, size_t list)
 const char *
 checker_resolver_fault(const struct checker *c)
 {
-	return c->fault[0] != '\0' ? c->fault : NULL;
+	size_t i;
+
+	for (i = 0; i < resolver_server_count(c->resolver); i++) {
+		if (c->faults[i][0] != '\0')
+			return c->faults[i];
+	}
+	return NULL;
 }
 
 int64_t

@@ -57,8 +57,9 @@ seen_by_row(const struct list *l, const struct list_answer *row,
 struct answer_seen
 classify_code(const struct list *l, uint32_t code)
 {
-	struct answer_seen best = { .kind = ANS_UNKNOWN, .code = code }, a;
 	bool refusal = code >= 0x7fffff00 && code <= 0x7fffffff;
+	struct answer_seen best = { .kind = refusal ? ANS_REFUSED :
+	    ANS_UNKNOWN, .code = code }, a;
 	bool ranged = false, matched = false;
 	size_t i;
 
