@@ -51,6 +51,7 @@ struct daemon {
 	struct control		*control;
 	struct policy_server	*policy;
 	struct event		*tick;		/* the board's next moment */
+	struct event		*soon;		/* settle() once, see there */
 	struct event		*signals[3];
 	char			 host[256];
 	int64_t			 started_ms;
@@ -78,7 +79,7 @@ arm_tick(struct daemon *d, int64_t next_ms, int64_t now_ms)
 }
 
 static void
-tell(struct daemon *d, const struct event *e)
+tell(struct daemon *d, const struct board_event *e)
 {
 	if (e->kind == EVENT_HEALTH || e->kind == EVENT_UNCONFIRMED)
 		log_warnx("%s", e->text);
@@ -94,7 +95,7 @@ static void
 settle(struct daemon *d)
 {
 	int64_t now = clock_wall_ms(), next;
-	struct event e;
+	struct board_event e;
 
 	next = board_tick(d->board, now);
 	board_publish(d->board);
@@ -104,6 +105,13 @@ settle(struct daemon *d)
 		redis_put_board(d->redis, d->board, now);
 	statefile_save(d->state, d->board);
 	arm_tick(d, next, now);
+}
+
+/* For what comes in thousands: once, when all that is at hand is read. */
+static void
+settle_soon(struct daemon *d)
+{
+	event_active(d->soon, 0, 0);
 }
 
 static void
@@ -132,7 +140,7 @@ redis_override_cb(void *ctx, const struct override *o)
 		board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: "
 		    "override:%s changes nothing: the target %s", o->target,
 		    why);
-	settle(d);
+	settle_soon(d);
 }
 
 static void
@@ -143,14 +151,14 @@ redis_bad_cb(void *ctx, const char *target, const char *value)
 	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: "
 	    "override:%s is not understood and changes nothing: \"%s\"; write "
 	    "\"stop\" or \"send\", then a reason if you like", target, value);
-	settle(d);
+	settle_soon(d);
 }
 
 static void
 redis_status_cb(void *ctx, enum redis_status status, const char *why)
 {
 	struct daemon *d = ctx;
-	struct event e = { .kind = EVENT_NOTE, .at_ms = clock_wall_ms() };
+	struct board_event e = { .kind = EVENT_NOTE, .at_ms = clock_wall_ms() };
 
 	/* The store has logged it; this is for the time line. */
 	snprintf(e.text, sizeof(e.text), "Redis: %s%s%s",
@@ -159,7 +167,6 @@ redis_status_cb(void *ctx, enum redis_status status, const char *why)
 	    why[0] != '\0' ? ": " : "", why);
 	if (d->control != NULL)
 		control_event(d->control, &e);
-	settle(d);
 }
 
 static const struct redis_callbacks redis_calls = {
@@ -649,6 +656,7 @@ finish(struct daemon *d)
 	for (i = 0; i < 3; i++)
 		event_free(d->signals[i]);
 	event_free(d->tick);
+	event_free(d->soon);
 	event_base_free(d->base);
 	board_free(d->board);
 	config_free(d->conf);
@@ -774,7 +782,8 @@ main(int argc, char **argv)
 	event_set_log_callback(libevent_log_cb);
 	if (evthread_use_pthreads() == -1 ||
 	    (d.base = event_base_new()) == NULL ||
-	    (d.tick = evtimer_new(d.base, tick_cb, &d)) == NULL)
+	    (d.tick = evtimer_new(d.base, tick_cb, &d)) == NULL ||
+	    (d.soon = event_new(d.base, -1, 0, tick_cb, &d)) == NULL)
 		fatalx("cannot set up the event loop");
 	run(&d);
 	finish(&d);

@@ -96,7 +96,7 @@ struct board {
 	size_t			 listing_count;
 	struct override		*overrides;	/* sorted by target */
 	size_t			 override_count;
-	struct event		*events;	/* not drained yet */
+	struct board_event		*events;	/* not drained yet */
 	size_t			 event_first, event_count, event_room;
 
 	bool			 dirty;		/* since the last view */
@@ -152,10 +152,10 @@ subject_text(const struct subject *s, char *buf)
 
 /* --- events ------------------------------------------------------------ */
 
-static struct event *
+static struct board_event *
 new_event(struct board *b, enum event_kind kind, int64_t now_ms)
 {
-	struct event *e;
+	struct board_event *e;
 
 	if (b->event_first > 0 && b->event_count == b->event_room) {
 		memmove(b->events, b->events + b->event_first,
@@ -179,7 +179,7 @@ new_event(struct board *b, enum event_kind kind, int64_t now_ms)
 }
 
 bool
-board_next_event(struct board *b, struct event *out)
+board_next_event(struct board *b, struct board_event *out)
 {
 	if (b->event_first == b->event_count) {
 		b->event_first = b->event_count = 0;
@@ -193,7 +193,7 @@ void
 board_note(struct board *b, enum event_kind kind, int64_t now_ms,
     const char *fmt, ...)
 {
-	struct event *e = new_event(b, kind, now_ms);
+	struct board_event *e = new_event(b, kind, now_ms);
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -527,7 +527,7 @@ static void
 listing_event(struct board *b, enum event_kind kind, const struct listing *l,
     int64_t now_ms, const char *what)
 {
-	struct event *e = new_event(b, kind, now_ms);
+	struct board_event *e = new_event(b, kind, now_ms);
 	const struct list *list = &b->policy->lists[l->list];
 	char buf[ADDR_TEXT_MAX], label[48], again[120] = "";
 
@@ -691,7 +691,7 @@ board_health(struct board *b, size_t list, enum subject_kind kind,
 {
 	enum health before = board_health_silent(b, list, kind, health,
 	    reason, now_ms);
-	struct event *e;
+	struct board_event *e;
 
 	if (before == health)
 		return;
@@ -839,7 +839,7 @@ static void
 override_event(struct board *b, const struct override *o, enum word from,
     int64_t now_ms, const char *ended)
 {
-	struct event *e = new_event(b, EVENT_OVERRIDE, now_ms);
+	struct board_event *e = new_event(b, EVENT_OVERRIDE, now_ms);
 	char left[DURATION_TEXT_MAX], reason[BOARD_REASON_MAX];
 	bool known = target_known(b, o->target);
 
@@ -914,6 +914,7 @@ board_override(struct board *b, const struct override *want, int64_t now_ms,
 	    (old->until_ms != 0) == (o.until_ms != 0) &&
 	    llabs(old->until_ms - o.until_ms) < 1500) {
 		old->until_ms = o.until_ms;
+		text_copy(old->source, sizeof(old->source), o.source);
 		b->dirty = true;
 		return true;
 	}
@@ -1063,7 +1064,7 @@ state_event(struct board *b, const struct standing *s, const char *what,
     const char *name, enum state from, const struct listing *worst,
     int64_t now_ms)
 {
-	struct event *e = new_event(b, EVENT_STATE, now_ms);
+	struct board_event *e = new_event(b, EVENT_STATE, now_ms);
 	char buf[ADDR_TEXT_MAX], label[48], wait[DURATION_TEXT_MAX];
 	const struct policy *p = b->policy;
 

@@ -122,7 +122,7 @@ enum event_kind {
 const char	*event_kind_name(enum event_kind);
 
 /* One line of the time line.  Strings are "" where they do not apply. */
-struct event {
+struct board_event {
 	enum event_kind	 kind;
 	int64_t		 at_ms;
 	char		 egress[BOARD_NAME_MAX];
@@ -192,7 +192,7 @@ const char	*board_target(const struct board *, const char *target,
 int64_t		 board_tick(struct board *, int64_t now_ms);
 
 /* What happened since the last call, oldest first; false when none left. */
-bool		 board_next_event(struct board *, struct event *out);
+bool		 board_next_event(struct board *, struct board_event *out);
 /* Adds a line to the time line on behalf of another part. */
 void		 board_note(struct board *, enum event_kind, int64_t now_ms,
 		    const char *fmt, ...)

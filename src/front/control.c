@@ -597,7 +597,7 @@ handle_events(struct client *cl, json_t *request, const char **error)
 /* --- the daemon's side ------------------------------------------------- */
 
 void
-control_event(struct control *control, const struct event *ev)
+control_event(struct control *control, const struct board_event *ev)
 {
 	json_t *json = report_event(ev);
 	struct client *cl, *next;

@@ -98,6 +98,6 @@ void		 control_stop(struct control *);
 
 /* Keeps the event among the last 1000 and shows it to those who follow.
  * Strings need not be clean. */
-void		 control_event(struct control *, const struct event *);
+void		 control_event(struct control *, const struct board_event *);
 
 #endif

@@ -439,7 +439,7 @@ report_lists(const struct board *board, const struct control_ops *ops,
 }
 
 json_t *
-report_event(const struct event *ev)
+report_event(const struct board_event *ev)
 {
 	json_t *o = json_object();
 

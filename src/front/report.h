@@ -20,7 +20,7 @@ json_t	*report_status(const struct board *, const struct control_ops *,
 	    void *ctx, int64_t now_ms);
 json_t	*report_lists(const struct board *, const struct control_ops *,
 	    void *ctx);
-json_t	*report_event(const struct event *);
+json_t	*report_event(const struct board_event *);
 
 /* Asks decide() with the current view, uncounted. */
 json_t	*report_explain(struct board *, const struct envelope *,

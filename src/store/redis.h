@@ -101,7 +101,7 @@ void		 redis_put_board(struct redis *, const struct board *,
 		    int64_t now_ms);
 /* Kept in order while Redis is away, the last thousand of them.  After a
  * connection that broke at the wrong moment one may be there twice. */
-void		 redis_put_event(struct redis *, const struct event *);
+void		 redis_put_event(struct redis *, const struct board_event *);
 
 /* way: "tracking", "polling" or "" before either. */
 enum redis_status redis_state(const struct redis *, const char **why,

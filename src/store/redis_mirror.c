@@ -65,7 +65,7 @@ struct batch_part {
 struct kept_event {
 	TAILQ_ENTRY(kept_event)	 link;
 	bool			 sent;
-	struct event		 event;
+	struct board_event	 event;
 };
 
 /* The parts of one request. */
@@ -298,6 +298,19 @@ outline_new(struct redis *r, struct policy *p)
 	return o;
 }
 
+static void
+chain_listing(struct gathering *g, size_t egress, const struct listing *l,
+    size_t *room)
+{
+	if (g->found_count == *room) {
+		*room = *room == 0 ? 64 : *room * 2;
+		g->found = xreallocarray(g->found, *room, sizeof(*g->found));
+	}
+	g->found[g->found_count].listing = l;
+	g->found[g->found_count].next = g->first[egress];
+	g->first[egress] = ++g->found_count;
+}
+
 /* Every egress gets a chain of its listings, in the order of the board: a
  * chain grows at its head, so the board is walked from its end. */
 static void
@@ -312,21 +325,20 @@ gather_listings(struct gathering *g)
 	for (i = count; i-- > 0;) {
 		l = board_listing(g->board, i);
 		s = board_subject(g->board, l->subject);
-		if (!l->confirmed || s->kind == SUBJECT_DOMAIN ||
-		    l->list >= g->policy->list_count)
+		if (!l->confirmed || l->list >= g->policy->list_count)
 			continue;
-		for (h = find_holder(o, &s->addr); h < o->holder_count &&
-		    addr_cmp(o->holders[h].addr, &s->addr) == 0; h++) {
-			if (g->found_count == room) {
-				room = room == 0 ? 64 : room * 2;
-				g->found = xreallocarray(g->found, room,
-				    sizeof(*g->found));
+		if (s->kind == SUBJECT_DOMAIN) {
+			/* The domain of the greeting; few are listed. */
+			for (h = 0; h < g->policy->egress_count; h++) {
+				if (text_same(s->domain,
+				    g->policy->egress[h].helo_domain))
+					chain_listing(g, h, l, &room);
 			}
-			g->found[g->found_count].listing = l;
-			g->found[g->found_count].next =
-			    g->first[o->holders[h].egress];
-			g->first[o->holders[h].egress] = ++g->found_count;
+			continue;
 		}
+		for (h = find_holder(o, &s->addr); h < o->holder_count &&
+		    addr_cmp(o->holders[h].addr, &s->addr) == 0; h++)
+			chain_listing(g, o->holders[h].egress, l, &room);
 	}
 }
 
@@ -363,7 +375,7 @@ reason_of(const struct gathering *g, size_t egress, enum state state,
 	if (worst != NULL) {
 		addr = addr_from_ipv4(worst->seen.code);
 		n = snprintf(buf, size, "%s is listed by %s (%s)",
-		    addr_text(&board_subject(g->board, worst->subject)->addr,
+		    subject_text(board_subject(g->board, worst->subject),
 		    subject), zone_of(g, worst), worst->seen.name[0] != '\0' ?
 		    worst->seen.name : addr_text(&addr, code));
 		if (count > 1 && n > 0 && (size_t)n < size)
@@ -403,11 +415,12 @@ static void
 put_listing(const struct gathering *g, size_t egress, size_t at)
 {
 	const struct listing *l = g->found[at - 1].listing;
-	char subject[ADDR_TEXT_MAX], code[ADDR_TEXT_MAX];
+	char buf[ADDR_TEXT_MAX], code[ADDR_TEXT_MAX];
 	struct addr addr = addr_from_ipv4(l->seen.code);
+	const char *subject = subject_text(board_subject(g->board,
+	    l->subject), buf);
 	char *field;
 
-	addr_text(&board_subject(g->board, l->subject)->addr, subject);
 	if (zone_seen(g, egress, at))
 		field = xasprintf("l:%s/%s", zone_of(g, l), subject);
 	else
@@ -965,7 +978,7 @@ xadd_cb(void *ctx, void *arg, const struct redis_reply *reply)
 static void
 send_event(struct redis *r, struct kept_event *kept, const char *key)
 {
-	const struct event *e = &kept->event;
+	const struct board_event *e = &kept->event;
 	char at[24];
 
 	snprintf(at, sizeof(at), "%lld", (long long)(e->at_ms / 1000));
@@ -1005,7 +1018,7 @@ send_events(struct redis *r)
 }
 
 void
-redis_put_event(struct redis *r, const struct event *event)
+redis_put_event(struct redis *r, const struct board_event *event)
 {
 	struct redis_mirrors *all = &r->m;
 	struct kept_event *e;

@@ -192,7 +192,7 @@ scene_override(struct scene *s, const char *target, enum word word,
 void
 scene_tick(struct scene *s)
 {
-	struct event e;
+	struct board_event e;
 	size_t len;
 
 	s->next_ms = board_tick(s->board, s->now_ms);

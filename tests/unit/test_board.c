@@ -840,7 +840,7 @@ test_text(void **state)
 static void
 test_undrained_events(void **state)
 {
-	struct event e;
+	struct board_event e;
 	size_t n = 0;
 	int i;
 
@@ -860,7 +860,7 @@ test_undrained_events(void **state)
 static void
 test_events_in_order(void **state)
 {
-	struct event e;
+	struct board_event e;
 	int i, j;
 
 	(void)state;

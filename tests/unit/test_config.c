@@ -630,6 +630,21 @@ test_include_loop(void **state)
 }
 
 static void
+test_include_bomb(void **state)
+{
+	size_t i, said = 0;
+
+	(void)state;
+	load("@include \"mailbrake.conf\"\n@include \"mailbrake.conf\"\n"
+	    "@include \"mailbrake.conf\"\n");
+	assert_null(conf);
+	for (i = 0; i < errs.count; i++)
+		said += strstr(errs.lines[i], "does one include itself?") !=
+		    NULL;
+	assert_int_equal(said, 1);
+}
+
+static void
 test_include_in_a_string(void **state)
 {
 	(void)state;
@@ -1074,6 +1089,8 @@ main(void)
 	    test_wrapped_include);
 	unit_rows(include_rows, test_include_path);
 	unit_claim("an include of itself ends", test_include_loop);
+	unit_claim("an include of itself, many times, ends soon",
+	    test_include_bomb);
 	unit_claim("comments and strings are not looked into",
 	    test_include_in_a_string);
 	unit_rows(secret_rows, test_secret);

@@ -330,7 +330,7 @@ make_listed(struct fixture *f, const char *name)
 static void
 add_event(struct fixture *f, int n)
 {
-	struct event ev = { .kind = EVENT_NOTE, .at_ms = NOW_MS };
+	struct board_event ev = { .kind = EVENT_NOTE, .at_ms = NOW_MS };
 
 	snprintf(ev.text, sizeof(ev.text), "event \x1b %d", n);
 	control_event(f->control, &ev);
@@ -853,7 +853,7 @@ test_a_follower_that_does_not_read_is_dropped(void **state)
 	struct peer p = dial(f);
 	int n;
 	json_t *reply;
-	struct event ev = { .kind = EVENT_NOTE, .at_ms = NOW_MS };
+	struct board_event ev = { .kind = EVENT_NOTE, .at_ms = NOW_MS };
 
 	push(f, &p, line, sizeof(line) - 1);
 	reply = pull(f, &p);

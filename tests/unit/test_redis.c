@@ -61,6 +61,8 @@ static struct event_base *base;
 
 static char	log_text[65536];
 
+static void	keep(const char *, va_list) LOG_FMT(1, 0);
+
 static void
 keep(const char *fmt, va_list ap)
 {
@@ -287,7 +289,7 @@ publish(const char *payload)
 static void
 notice(const char *key)
 {
-	char payload[512];
+	char payload[1024];
 
 	snprintf(payload, sizeof(payload), "*1\r\n$%zu\r\n%s\r\n",
 	    strlen(key), key);
@@ -671,6 +673,8 @@ static char		 told_bad[8192];
 static char		 told_status[16384];
 static int		 came, went;
 static bool		 put_in_callback;
+
+static void	append(char *, size_t, const char *, ...) LOG_FMT(3, 4);
 
 static void
 append(char *buf, size_t size, const char *fmt, ...)
@@ -1472,7 +1476,7 @@ test_write_refused(void **v)
 static void
 test_events(void **v)
 {
-	struct event e = { .kind = EVENT_STATE, .at_ms = 5000, .egress =
+	struct board_event e = { .kind = EVENT_STATE, .at_ms = 5000, .egress =
 	    "mx1", .from = "sending", .to = "stopped", .text = "a sentence" };
 	int i;
 
