@@ -12,6 +12,8 @@ from harness.sink import Sink
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "threads: also run with the daemon "
+        "built with -fsanitize=thread")
     if not WORK.is_dir():
         raise pytest.UsageError(
             "start the system tests with tests/system/run (as root)")

@@ -11,6 +11,9 @@ from harness.clients import Policy, smtp_session
 from harness.daemon import sanitized
 from harness.place import wait_for
 
+# Also run with the daemon built for finding races.
+pytestmark = pytest.mark.threads
+
 BIG = {"default_process_limit": "620", "smtpd_client_connection_count_limit":
     "0", "smtpd_client_connection_rate_limit": "0"}
 

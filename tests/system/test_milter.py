@@ -7,6 +7,9 @@ import pytest
 from harness.clients import Milter
 from harness.place import wait_for
 
+# Also run with the daemon built for finding races.
+pytestmark = pytest.mark.threads
+
 HOLD = {"pools": ({"name": "default", "egress": ["mx1"],
     "actions": ["hold"]},)}
 

@@ -8,6 +8,9 @@ import pytest
 
 from harness.clients import REQUEST, Policy, ask, request
 
+# Also run with the daemon built for finding races.
+pytestmark = pytest.mark.threads
+
 
 @pytest.fixture
 def d(brake):
