@@ -630,6 +630,7 @@ board_text(struct board *b, size_t subject, size_t list, const char *text)
 	if (e == NULL)
 		return;
 	text_clean(e->l.text, sizeof(e->l.text), text, strlen(text));
+	list_hide_key(&b->policy->lists[list], e->l.text);
 	b->dirty = true;
 }
 

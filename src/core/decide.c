@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/domain.h"
 #include "base/text.h"
 
 #define SHARE_FLOOR	0.05	/* the canaries of a probation */
@@ -69,6 +70,21 @@ weigh(const struct override **best, const struct override *o)
 	if (o != NULL && (*best == NULL || ((*best)->word == WORD_SEND &&
 	    o->word == WORD_STOP)))
 		*best = o;
+}
+
+/* With SMTPUTF8 (RFC 6531) a sender's domain may come as it is written;
+ * what we know of domains is in A-labels. */
+static const char *
+sender_domain(const struct envelope *env, char normal[DOMAIN_MAX])
+{
+	const char *domain = text_domain(env->sender), *p;
+
+	for (p = domain; p != NULL && *p != '\0'; p++) {
+		if ((unsigned char)*p >= 0x80)
+			return domain_normal(domain, normal) == NULL ?
+			    normal : domain;
+	}
+	return domain;
 }
 
 /* A word for a domain is one for everything below it too. */
@@ -308,7 +324,8 @@ by_evidence(struct verdict *d, const struct view *v,
     int64_t now_ms)
 {
 	const struct policy *p = v->policy;
-	int domain = policy_find_domain(p, text_domain(env->sender));
+	char normal[DOMAIN_MAX];
+	int domain = policy_find_domain(p, sender_domain(env, normal));
 
 	if (domain != -1) {
 		d->domain = domain;
@@ -333,6 +350,7 @@ decide(const struct view *v, const struct envelope *env, int64_t now_ms)
 	struct verdict d = { .act = ACT_PASS, .would = ACT_PASS,
 	    .why = WHY_CLEAN, .egress = -1, .domain = -1 };
 	const struct override *account, *way, *o = NULL;
+	char normal[DOMAIN_MAX];
 
 	if ((d.egress = find_egress(v->policy, env)) == -1) {
 		d.why = WHY_NO_EGRESS;
@@ -347,7 +365,7 @@ decide(const struct view *v, const struct envelope *env, int64_t now_ms)
 		d.egress = -1;
 		return d;
 	}
-	weigh_domains(&o, v, text_domain(env->sender), now_ms);
+	weigh_domains(&o, v, sender_domain(env, normal), now_ms);
 	way = egress_override(v, d.egress, now_ms);
 	/* A send for the egress says nothing of the sender's domain; one for
 	 * all does. */

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const answer_names[] = {
 	"clean", "listed", "policy", "grey", "good", "age", "info",
@@ -52,6 +53,31 @@ list_row_weight(const struct list *l, const struct list_answer *row)
 	if (row->weight >= 0)
 		return row->weight;
 	return row->means == ANS_LISTED ? l->weight : 0;
+}
+
+void
+list_hide_key(const struct list *l, char *text)
+{
+	static const char mark[] = "{key}";
+	const char *at = strstr(l->zone, mark);
+	size_t head, tail, len, i;
+	const char *key;
+	char *p;
+
+	if (at == NULL || l->query_zone == NULL)
+		return;
+	head = (size_t)(at - l->zone);
+	tail = strlen(at + sizeof(mark) - 1);
+	if (strlen(l->query_zone) <= head + tail)
+		return;
+	key = l->query_zone + head;
+	len = strlen(l->query_zone) - head - tail;
+	for (p = text; strlen(p) >= len; p++) {
+		if (strncasecmp(p, key, len) != 0)
+			continue;
+		for (i = 0; i < len; i++)
+			p[i] = '*';
+	}
 }
 
 void

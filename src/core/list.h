@@ -83,6 +83,10 @@ struct list {
 /* The weight that an answer of this row counts with. */
 int	list_row_weight(const struct list *, const struct list_answer *);
 
+/* Blots out the operator's key in text that came from the list: what repeats
+ * the question would show it. */
+void	list_hide_key(const struct list *, char *text);
+
 /* Frees what it owns. */
 void	list_clear(struct list *);
 

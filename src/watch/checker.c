@@ -18,6 +18,7 @@
 #define JITTER_PERCENT	5
 #define PATIENCE_MS	10000	/* for the rest of the lists to be heard */
 #define WAITING_MAX	1000	/* questions, before another list begins */
+#define HURRY_MAX	100	/* subjects that may be asked out of turn */
 #define WAIT_MS		200
 #define PREFER_AGAIN	10	/* rounds, until the first resolver is tried */
 #define DAY_MS		86400000LL
@@ -36,6 +37,7 @@ struct beat {
 	size_t		 doubtful_count;
 	size_t		 doubtful_server;	/* that gave the first look */
 	bool		 busy;		/* a round of the sweep is under way */
+	bool		 hurried;	/* ... or about to begin out of turn */
 	bool		 looking;	/* ... or a second look */
 	uint64_t	 rounds;
 	size_t		 server;	/* that was of use the last time */
@@ -82,6 +84,7 @@ struct checker {
 	struct event		*patience;	/* see tell_health() */
 	char			 (*faults)[BOARD_REASON_MAX];	/* of resolvers */
 	bool			 said_hello;
+	bool			 alarmed;	/* see found_unusable() */
 	bool			 closing;
 };
 
@@ -111,6 +114,13 @@ schedule(struct beat *b, int64_t in_ms)
 {
 	b->next_ms = clock_wall_ms() + in_ms;
 	after_ms(b->due, in_ms);
+}
+
+static void
+hurry(struct beat *b, int64_t in_ms)
+{
+	b->hurried = true;
+	schedule(b, in_ms);
 }
 
 /* --- rounds ------------------------------------------------------------ */
@@ -234,6 +244,7 @@ errand_done(struct errand *e)
 			after_ms(b->again, b->checker->confirm_delay_ms);
 	} else {
 		b->busy = false;
+		b->hurried = false;
 		schedule(b, jittered(b->rounds > 1 ? b->every_ms :
 		    first_pause_ms(b)));
 	}
@@ -315,6 +326,7 @@ tell_health(struct checker *c)
 	size_t i;
 
 	event_del(c->patience);
+	c->alarmed = false;
 	find_faults(c, now);
 	say_hello(c, now);
 	for (i = 0; i < c->beat_count; i++) {
@@ -340,7 +352,7 @@ any_busy(const struct checker *c)
 	size_t i;
 
 	for (i = 0; i < c->beat_count; i++) {
-		if (c->beats[i].busy)
+		if (c->beats[i].busy || c->beats[i].hurried)
 			return true;
 	}
 	return false;
@@ -361,13 +373,21 @@ static void
 found_unusable(struct errand *e)
 {
 	struct beat *b = e->beat;
+	struct checker *c = b->checker;
 
+	/* It could be seen before: is it the list, or the resolver?  The
+	 * others tell, so they are asked now and not in their turn. */
+	if (b->health == HEALTH_USABLE && !c->alarmed &&
+	    board_subject_count(c->board) <= HURRY_MAX) {
+		c->alarmed = true;
+		checker_hurry(c);
+	}
 	b->health = e->first_health;
 	b->blamed = e->first_server;
 	memcpy(b->reason, e->first_reason, sizeof(b->reason));
 	b->untold = true;
-	if (!evtimer_pending(b->checker->patience, NULL))
-		after_ms(b->checker->patience, PATIENCE_MS);
+	if (!evtimer_pending(c->patience, NULL))
+		after_ms(c->patience, PATIENCE_MS);
 }
 
 static void
@@ -606,7 +626,7 @@ checker_new(struct event_base *base, struct board *board,
 	warn_volume(c);
 	spread = c->beat_count > 0 ? FIRST_SPREAD_MS / c->beat_count : 0;
 	for (i = 0; i < c->beat_count; i++)
-		schedule(&c->beats[i], (int64_t)(i * (spread < 20 ? spread :
+		hurry(&c->beats[i], (int64_t)(i * (spread < 20 ? spread :
 		    20)));
 	return c;
 }
@@ -691,7 +711,9 @@ checker_hurry(struct checker *c)
 	size_t i;
 
 	for (i = 0; i < c->beat_count; i++) {
-		if (!c->beats[i].busy)
-			schedule(&c->beats[i], 0);
+		/* What a list's operator allows is kept all the same. */
+		if (!c->beats[i].busy &&
+		    c->policy->lists[c->beats[i].list].interval_ms == 0)
+			hurry(&c->beats[i], 0);
 	}
 }

@@ -76,6 +76,7 @@ text_cb(void *ctx, const struct reply *reply)
 		if (h->subject == t->subject && h->list == t->list &&
 		    reply->status == REPLY_OK)
 			text_copy(h->text, sizeof(h->text), reply->text);
+		list_hide_key(&w->conf->lists[h->list], h->text);
 	}
 	w->texts--;
 	free(t);

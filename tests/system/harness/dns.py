@@ -8,15 +8,19 @@
 
 A BlockList may be given to several servers (dns2.serve(bl)): two resolvers
 that agree.  Everything may be changed while the server runs; every query is
-kept, and can be waited for.
+kept, and can be waited for.  What no mode does a script can:
+
+	bl.play("203.0.113.7", lambda name, kind, via: Answer(records=[...]))
 """
 
 import asyncio
+import bisect
 import collections
 import ipaddress
 import os
 import pathlib
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -45,15 +49,21 @@ MODES = {
     "garbage": "bytes that are no DNS message",
     "wrong_id": "an answer to another question",
 }
+SO_RCVBUFFORCE = 33             # Linux; the module lacks it
 NOERROR, NXDOMAIN = 0, 3
 RCODES = {"formerr": 1, "servfail": 2, "notimp": 4, "refused": 5}
-TYPES = {"A": 1, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16,
-    "AAAA": 28}
+TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15,
+    "TXT": 16, "AAAA": 28, "RRSIG": 46}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 
 # Answers are packed by hand: with a library the server would be the slowest
 # part of every test.  name None is the question's.
 Record = collections.namedtuple("Record", "name type ttl data")
+
+# What a script says.  mangle: a function of the packed message that returns
+# what is sent instead.
+Answer = collections.namedtuple("Answer", "rcode records authority additional "
+    "truncated mangle", defaults=(0, (), (), (), False, None))
 
 
 def wire_name(name):
@@ -78,11 +88,12 @@ def read_question(data):
 
 
 def pack_answer(ident, flags, question, rcode, records=(), authority=(),
-    truncated=False):
+    additional=(), truncated=False):
     out = struct.pack(">HHHHHH", ident, 0x8080 | (flags & 0x0100) | rcode |
-        (0x0200 if truncated else 0), 1, len(records), len(authority), 0)
+        (0x0200 if truncated else 0), 1, len(records), len(authority),
+        len(additional))
     out += question
-    for r in [*records, *authority]:
+    for r in [*records, *authority, *additional]:
         out += (b"\xc0\x0c" if r.name is None else wire_name(r.name)) + \
             struct.pack(">HHIH", TYPES[r.type], 1, r.ttl, len(r.data)) + \
             r.data
@@ -91,6 +102,21 @@ def pack_answer(ident, flags, question, rcode, records=(), authority=(),
 
 def a_record(address, ttl, name=None):
     return Record(name, "A", ttl, ipaddress.IPv4Address(address).packed)
+
+
+def cname(target, ttl=1, name=None):
+    return Record(name, "CNAME", ttl, wire_name(target))
+
+
+def txt_record(*strings, ttl=1, name=None):
+    """One TXT record of these strings, bytes of up to 255 each."""
+    return Record(name, "TXT", ttl, b"".join(bytes([len(s)]) + s
+        for s in strings))
+
+
+def soa_record(zone):
+    return Record(zone, "SOA", 1, wire_name("ns." + zone) +
+        wire_name("host." + zone) + struct.pack(">IIIII", 1, 60, 60, 60, 1))
 
 
 def reverse(address):
@@ -132,7 +158,9 @@ class BlockList:
         self.truncate = False   # over UDP; TCP gives it all
         self.tcp = True         # False: no answer over TCP
         self.special = {}       # see behave()
+        self.scripts = {}       # see play()
         self.must_hit = ["127.0.0.2", canonical("::ffff:7f00:2"), "test"]
+        self.pulse = "127.0.0.2"        # the test point that counts rounds
         self.test_codes = list(test_codes)
         self.entries = {}       # subject -> ([codes], [txt])
         self.servers = []
@@ -151,6 +179,11 @@ class BlockList:
         """A mode for this subject alone."""
         self.special[canonical(subject)] = mode
 
+    def play(self, subject, script):
+        """script(name, kind, via) makes every Answer about this subject, or
+        returns None for silence."""
+        self.scripts[canonical(subject)] = script
+
     def remove(self, subject):
         self.entries.pop(canonical(subject), None)
 
@@ -158,8 +191,8 @@ class BlockList:
         """What any of its servers was asked, oldest first."""
         if subject is not None:
             subject = canonical(subject)
-        return sorted(q for s in self.servers for q in list(s.log)
-            if q.zone == self.zone and q.time >= since and
+        return sorted(q for s in self.servers for q in s.queries(since)
+            if q.zone == self.zone and
             (type is None or q.type == type) and
             (subject is None or q.subject == subject))
 
@@ -172,14 +205,15 @@ class BlockList:
             timeout, lambda: "%d queries of %s for %s, had %d" % (count,
             self.zone, subject, len(self.queries(subject, type, since))))
 
-    def wait_sweeps(self, count=2, timeout=15.0):
+    def wait_sweeps(self, count=2, timeout=15.0, since=None):
         """Waits until count rounds of questions about this list that begin
-        from now on have ended: each asks once for the IPv4 test point, and
-        the next begins when it has ended."""
-        start = time.monotonic()
+        from now on (or since) have ended: each asks once for the test
+        point, and the next begins when it has ended."""
+        if since is None:
+            since = time.monotonic()
 
         def rounds():
-            return len([q for q in self.queries("127.0.0.2", since=start)
+            return len([q for q in self.queries(self.pulse, since=since)
                 if q.via == "udp"])
         wait_for(lambda: rounds() > count, timeout,
             lambda: "%d rounds of queries on %s, had %d" % (count + 1,
@@ -210,8 +244,8 @@ class BlockList:
             codes = ["0.0.0.0"]
         elif mode == "parked_alias":
             park = "park.example.net"
-            return NOERROR, [Record(None, "CNAME", self.ttl,
-                wire_name(park)), a_record("91.195.240.117", self.ttl, park)]
+            return NOERROR, [cname(park, self.ttl),
+                a_record("91.195.240.117", self.ttl, park)]
         elif subject in self.entries:
             codes, txt = self.entries[subject]
         elif subject in self.must_hit:
@@ -237,15 +271,21 @@ def _strings(text):
 
 class Dns:
     """The server: UDP and TCP on one address and port, in its own thread.
-    Names outside its lists and records do not exist."""
+    Names outside its lists and records do not exist.  Its own modes, for
+    all lists alike: those of RCODES, "silent", "nxdomain", "foreign"
+    (rewrites NXDOMAIN), "stripped" (takes out 127.0.0.0/8) and
+    "refused_code" (the lists refuse what it asks)."""
 
-    def __init__(self, address="127.0.0.1", port=None):
+    def __init__(self, address="127.0.0.1", port=None, tcp=True):
         self.address = address
         self.port = port or free_port()
+        # False: nobody listens there; "closes": and that is all it does.
+        self.tcp = tcp
         self.zones = {}
         self.hosts = {}         # (name, type) -> [Record]
         self.mode = None        # set: the whole resolver behaves like this
         self.delay = 0.0
+        self.open = self.most_open = 0  # questions not answered yet
         self.log = []
         self.running = False
         self.start()
@@ -273,8 +313,13 @@ class Dns:
         self.hosts[name.rstrip(".").lower(), type] = [Record(None, type, ttl,
             pack(v)) for v in values]
 
+    def pointer(self, address, *names):
+        """The PTR records of an address."""
+        self.host("%s.%s" % (reverse(address), "ip6.arpa" if ":" in address
+            else "in-addr.arpa"), "PTR", *names)
+
     def queries(self, since=0.0):
-        return [q for q in list(self.log) if q.time >= since]
+        return self.log[bisect.bisect_left(self.log, (since,)):]
 
     # -- the thread
 
@@ -314,7 +359,7 @@ class Dns:
 
         async def tcp(reader, writer):
             try:
-                while True:
+                while outer.tcp != "closes":
                     size = int.from_bytes(await reader.readexactly(2), "big")
                     data = await reader.readexactly(size)
 
@@ -328,10 +373,9 @@ class Dns:
 
         try:
             transport, _ = loop.run_until_complete(
-                loop.create_datagram_endpoint(Udp,
-                    local_addr=(self.address, self.port)))
-            server = loop.run_until_complete(
-                asyncio.start_server(tcp, self.address, self.port))
+                loop.create_datagram_endpoint(Udp, sock=self._socket()))
+            server = loop.run_until_complete(asyncio.start_server(tcp,
+                self.address, self.port)) if self.tcp else None
         except OSError as e:
             self._error = e
             self._ready.set()
@@ -341,12 +385,27 @@ class Dns:
             loop.run_forever()
         finally:
             transport.close()
-            server.close()
+            if server is not None:
+                server.close()
             for task in asyncio.all_tasks(loop):
                 task.cancel()
             loop.run_until_complete(asyncio.sleep(0))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
+
+    def _socket(self):
+        """With room for all that comes while this machine is busy: what is
+        lost here would look like a time-out of the list."""
+        s = socket.socket(socket.AF_INET6 if ":" in self.address else
+            socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+            s.bind((self.address, self.port))
+        except OSError:
+            s.close()
+            raise
+        s.setblocking(False)
+        return s
 
     def _find(self, name):
         best = None
@@ -370,44 +429,66 @@ class Dns:
 
         delay = self.delay + (bl.delay if bl else 0)
         mode = bl.special.get(subject, bl.mode) if bl else None
+        script = bl.scripts.get(subject) if bl else None
+        authority, additional, mangle = [], [], None
+        truncated = bl is not None and bl.truncate and via == "udp"
         if self.mode in RCODES:
             rcode, records = RCODES[self.mode], []
         elif self.mode == "silent" or (bl and via == "tcp" and not bl.tcp):
             return
+        elif script is not None:
+            answer = script(name, kind, via)
+            if answer is None:
+                return
+            rcode, records, authority, additional, truncated, mangle = answer
         elif bl is not None:
             rcode, records = bl.answer(subject, kind)
         elif any(n == name for n, _ in self.hosts):
             rcode, records = NOERROR, self.hosts.get((name, kind), [])
         else:
             rcode, records = NXDOMAIN, []
-        if self.mode == "nxdomain":
-            rcode, records = NXDOMAIN, []
-        elif self.mode == "foreign" and rcode == NXDOMAIN and kind == "A":
-            # A provider's "search help": what exists stays.
-            rcode, records = NOERROR, [a_record("91.195.240.117", 1)]
+        rcode, records = self._as_resolver(bl, kind, rcode, records)
         if rcode is None:
             return
 
-        authority = []
-        if rcode == NXDOMAIN or (rcode == NOERROR and not records):
-            zone = bl.zone if bl else "test"
-            authority = [Record(zone, "SOA", 1, wire_name("ns." + zone) +
-                wire_name("host." + zone) + struct.pack(">IIIII", 1, 60, 60,
-                60, 1))]
-        if bl is not None and bl.truncate and via == "udp":
-            reply = pack_answer(ident, flags, question, rcode,
-                truncated=True)
-        else:
-            reply = pack_answer(ident, flags, question, rcode, records,
-                authority)
-        if mode == "garbage":
+        if script is None and not records and rcode in (NOERROR, NXDOMAIN):
+            authority = [soa_record(bl.zone if bl else "test")]
+        if script is None and truncated:
+            records, authority = [], []
+        reply = pack_answer(ident, flags, question, rcode, records,
+            authority, additional, truncated)
+        if mangle is not None:
+            reply = mangle(reply)
+        elif mode == "garbage":
             reply = b"\x00" * 5 + os.urandom(20)
         elif mode == "wrong_id":
             reply = struct.pack(">H", (ident + 1) & 0xffff) + reply[2:]
-        if delay:
-            self._loop.call_later(delay, send, reply)
-        else:
+        self._send(send, reply, delay)
+
+    def _as_resolver(self, bl, kind, rcode, records):
+        """What self.mode makes of an answer."""
+        if self.mode == "nxdomain":
+            return NXDOMAIN, []
+        if self.mode == "foreign" and rcode == NXDOMAIN and kind == "A":
+            # A provider's "search help": what exists stays.
+            return NOERROR, [a_record("91.195.240.117", 1)]
+        if self.mode == "refused_code" and bl is not None and kind == "A":
+            return NOERROR, [a_record("127.255.255.254", 1)]
+        if self.mode == "stripped":
+            return rcode, [r for r in records if r.type != "A" or
+                r.data[0] != 127]
+        return rcode, records
+
+    def _send(self, send, reply, delay):
+        def now():
+            self.open -= 1
             send(reply)
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        if delay:
+            self._loop.call_later(delay, now)
+        else:
+            now()
 
     def report(self):
         return "DNS %s" % self.server, "\n".join(
@@ -445,15 +526,16 @@ class Rbldnsd:
             "-b", "%s/%d" % (self.address, self.port), "-w", str(self.dir),
             "%s:ip4set:zone" % self.zone], stdout=subprocess.DEVNULL,
             stderr=open(self.log_path, "wb"))
-        wait_for(lambda: self.ask("127.0.0.2") == ["127.0.0.2"], 5,
+        # Before it listens a question is lost, not refused.
+        wait_for(lambda: self.ask("127.0.0.2", 0.1) == ["127.0.0.2"], 5,
             "rbldnsd answers")
 
-    def ask(self, address):
+    def ask(self, address, timeout=1):
         """The codes that it gives for address now."""
         try:
             answer = dnslib.DNSRecord.question(
                 "%s.%s" % (reverse(address), self.zone)).send(self.address,
-                self.port, timeout=1)
+                self.port, timeout=timeout)
         except OSError:
             return []
         return [str(r.rdata) for r in dnslib.DNSRecord.parse(answer).rr]
