@@ -38,6 +38,7 @@
 #include "watch/identity.h"
 
 #define REDIS_GOODBYE_MS	500
+#define NAMES_SHARE		8	/* one question in eight is for names */
 #define STATE_GOODBYE_MS	2000
 
 struct daemon {
@@ -161,10 +162,12 @@ redis_status_cb(void *ctx, enum redis_status status, const char *why)
 	struct board_event e = { .kind = EVENT_NOTE, .at_ms = clock_wall_ms() };
 
 	/* The store has logged it; this is for the time line. */
-	snprintf(e.text, sizeof(e.text), "Redis: %s%s%s",
-	    status == REDIS_CONNECTED ? "connected" : "not connected, "
-	    "overrides and states go on as they are known here",
-	    why[0] != '\0' ? ": " : "", why);
+	if (status == REDIS_CONNECTED)
+		snprintf(e.text, sizeof(e.text), "Redis: %s", why);
+	else
+		snprintf(e.text, sizeof(e.text), "Redis: not connected, "
+		    "overrides and states go on as they are known here%s%s",
+		    why[0] != '\0' ? ": " : "", why);
 	if (d->control != NULL)
 		control_event(d->control, &e);
 }
@@ -211,14 +214,20 @@ start_watching(struct daemon *d)
 	    .resolver = { .servers = c->resolvers,
 	    .server_count = c->resolver_count, .timeout_ms = c->timeout_ms,
 	    .tries = c->tries, .parallel = c->parallel } };
+	struct resolver_conf names = cc.resolver;
 	const char *why;
 
+	/* What may be in flight is meant for all questions together. */
+	names.parallel = c->parallel < NAMES_SHARE ? 1 :
+	    c->parallel / NAMES_SHARE;
+	if (cc.resolver.parallel > names.parallel)
+		cc.resolver.parallel -= names.parallel;
 	d->checker = checker_new(d->base, d->board, &cc, settle_cb, d, &why);
 	if (d->checker == NULL) {
 		log_warnx("nothing is checked: %s", why);
 		return;
 	}
-	d->identity = identity_new(d->base, c->policy, &cc.resolver,
+	d->identity = identity_new(d->base, c->policy, &names,
 	    settle_cb, d, &why);
 }
 

@@ -562,7 +562,7 @@ say_next(const struct page *p, const json_t *e)
 	else if (is_stopped(e))
 		screen_say(p->screen, 2, 9, PAINT_NONE, "Next:  it stays "
 		    "stopped until the lists let go of it; then mail comes "
-		    "back by itself, a small share first.");
+		    "back by itself, as resume says.");
 	else if (is_probation(e))
 		screen_say(p->screen, 2, 9, PAINT_NONE, "Next:  the share "
 		    "of mail that goes grows; all of it goes%s%s.",

@@ -180,6 +180,19 @@ def test_a_range_that_is_none_or_too_large(check, dns, word):
     assert dns.queries() == []
 
 
+def test_without_a_word_what_the_daemon_watches_is_checked(brake, lists):
+    """Addresses, sender domains, and the domains of the greetings."""
+    d = brake(start=False, lists=[catalogue_list("bl.test"),
+        catalogue_list("dbl.test", kinds=["domains"])], egress=(
+        {"name": "mx1", "addresses": ["203.0.113.1", "2001:db8::1"],
+        "hostname": "mx1.greeting.example"},), settings={"domains": [
+        "news.shop.example"]})
+    rc, out, err = d.cli("check", "--json")
+    assert rc == 0, err
+    assert set(subjects(json.loads(out))) == {"203.0.113.1", "2001:db8::1",
+        "shop.example", "greeting.example"}
+
+
 def test_several_kinds_at_once(check, lists):
     lists["dbl.test"].add("bad.example", "127.0.1.2")
     rc, result = check("203.0.113.1", "2001:db8::1", "bad.example",

@@ -243,6 +243,7 @@ SENDERS = {
         "xn--bcher-kva.example"),
     "with a dot at the end of the setting": ("ann@upper.example",
         "upper.example"),
+    "with a dot at the end": ("ann@listed.example.", "listed.example"),
 
     "another domain": ("ann@clean.example", None),
     "a domain that nobody watches": ("ann@somewhere.example", None),
@@ -399,6 +400,15 @@ def test_an_operators_word_for_a_listed_domain(watched):
     assert ask(watched, sender="ann@two.example").startswith("451 ")
     watched.must("auto", "domain:one.example")
     assert ask(watched, sender="ann@one.example").startswith("451 ")
+
+
+@pytest.mark.parametrize("sender", ["xn--bcher-kva.example",
+    "b\u00fccher.example", "neu.B\u00dcCHER.example"])
+def test_an_operators_word_for_an_international_domain(watched, sender):
+    watched.must("stop", "domain:xn--bcher-kva.example")
+    assert ask(watched, sender="ann@" + sender).startswith("451 ")
+    watched.must("auto", "domain:xn--bcher-kva.example")
+    assert ask(watched, sender="ann@" + sender) == "DUNNO"
 
 
 def test_a_stopped_domain_stays_stopped_over_a_restart(watched, dbl):
