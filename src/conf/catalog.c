@@ -93,6 +93,7 @@ const struct setting catalog_row_schema[] = {
 	    1000, 3650 * DAY_MS },
 	{ "interval", SET_DURATION, AT(struct list_row, interval_ms), NULL,
 	    100, 30 * DAY_MS },
+	{ "rate", SET_INT, AT(struct list_row, rate), NULL, 1, 100000 },
 	{ "limit", SET_INT, AT(struct list_row, limit), NULL, 1,
 	    999999999 },
 	{ "influence", SET_STRING, AT(struct list_row, influence) },
@@ -482,6 +483,8 @@ set_fields(struct list *l, const struct list_row *r, struct errors *errs)
 		l->interval_ms = r->interval_ms;
 	if (r->limit != 0)
 		l->limit = r->limit;
+	if (r->rate != 0)
+		l->rate = r->rate;
 	if (r->verified_given)
 		l->verified = r->verified;
 	for (i = 0; influence_words[i] != NULL; i++)

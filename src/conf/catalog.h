@@ -48,7 +48,7 @@ struct list_row {
 	struct rows		 answers;
 	struct test_row		 test;
 	int64_t			 expires_ms, interval_ms;
-	int			 limit;
+	int			 limit, rate;
 	char			*influence, *lookup, *delist, *note, *key;
 	bool			 verified;
 	bool			 verified_given;

@@ -73,6 +73,7 @@ struct list {
 	int64_t		 expires_ms;	/* how long an entry lives; 0 unknown */
 	int64_t		 interval_ms;	/* ask no more often; 0: no limit */
 	int64_t		 limit;		/* free queries a day; 0 unknown */
+	int		 rate;		/* questions a second; 0: no limit */
 	char		*influence;	/* may be NULL, like those below */
 	char		*lookup;
 	char		*delist;

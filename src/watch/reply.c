@@ -203,8 +203,10 @@ reply_read(const unsigned char *msg, size_t len, const char *name,
 	    (int)ns_rr_type(rr) != type || ns_rr_class(rr) != ns_c_in)
 		return;
 	/* Cut, and not mended over TCP: records may be missing. */
-	if (ns_msg_getflag(handle, ns_f_tc) != 0)
+	if (ns_msg_getflag(handle, ns_f_tc) != 0) {
+		out->cut = true;
 		return;
+	}
 	text_copy(owner, sizeof(owner), name);
 	out->status = status_of(ns_msg_getflag(handle, ns_f_rcode));
 	/* NXDOMAIN is about the end of the chain (RFC 2308 section 2.1). */

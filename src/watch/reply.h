@@ -48,6 +48,7 @@ struct reply {
 	enum reply_status status;
 	uint32_t	 addrs[REPLY_ADDRS_MAX];	/* host order */
 	size_t		 addr_count;
+	bool		 cut;		/* truncated: ask again over TCP */
 	bool		 more_addrs;	/* than fit: do not trust the rest */
 	uint8_t		 addrs6[REPLY_NAMES_MAX][16];	/* AAAA */
 	size_t		 addr6_count;

@@ -32,6 +32,7 @@ struct question {
 	TAILQ_ENTRY(question)	 link;		/* waiting, or open */
 	struct resolver		*resolver;
 	size_t			 server;
+	bool			 over_tcp;
 	char			*name, *zone;
 	int			 type;
 	resolver_cb		*cb;
@@ -41,9 +42,10 @@ struct question {
 TAILQ_HEAD(questions, question);
 
 /* A socket of a channel that the loop watches. */
+struct channel;
 struct watched {
 	LIST_ENTRY(watched)	 link;
-	struct server		*server;
+	struct channel		*channel;
 	ares_socket_t		 fd;
 	struct event		*ev;
 };
@@ -52,12 +54,26 @@ struct server {
 	struct resolver		*resolver;
 	struct endpoint		 endpoint;
 	char			 name[ENDPOINT_TEXT_MAX];
-	ares_channel		 channel;
-	LIST_HEAD(, watched)	 sockets;
+	/* One for UDP, one for what was cut there: c-ares takes a dead TCP
+	 * connection for a dead server and gives up all its questions. */
+	struct channel {
+		struct server		*server;
+		ares_channel		 ares;
+		LIST_HEAD(, watched)	 sockets;
+	}			 udp, tcp;
+};
+
+/* Somebody who waits, see resolver_later(). */
+struct sleeper {
+	LIST_ENTRY(sleeper)	 link;
+	struct event		*wake;
+	resolver_later_cb	*cb;
+	void			*ctx;
 };
 
 struct resolver {
 	struct event_base	*base;
+	LIST_HEAD(, sleeper)	 sleepers;
 	struct server		*servers;
 	size_t			 server_count;
 	struct questions	 urgent, waiting;
@@ -79,7 +95,7 @@ static void
 socket_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct watched *w = arg;
-	ares_channel channel = w->server->channel;
+	ares_channel channel = w->channel->ares;
 
 	/* May close the socket and free w. */
 	ares_process_fd(channel, (what & EV_READ) ? fd : ARES_SOCKET_BAD,
@@ -89,7 +105,7 @@ socket_cb(evutil_socket_t fd, short what, void *arg)
 static void
 socket_state_cb(void *arg, ares_socket_t fd, int readable, int writable)
 {
-	struct server *s = arg;
+	struct channel *s = arg;
 	struct watched *w;
 	short what = EV_PERSIST;
 
@@ -110,7 +126,7 @@ socket_state_cb(void *arg, ares_socket_t fd, int readable, int writable)
 	}
 	if (w == NULL) {
 		w = xcalloc(1, sizeof(*w));
-		w->server = s;
+		w->channel = s;
 		w->fd = fd;
 		LIST_INSERT_HEAD(&s->sockets, w, link);
 	}
@@ -118,7 +134,8 @@ socket_state_cb(void *arg, ares_socket_t fd, int readable, int writable)
 		what |= EV_READ;
 	if (writable)
 		what |= EV_WRITE;
-	w->ev = event_new(s->resolver->base, fd, what, socket_cb, w);
+	w->ev = event_new(s->server->resolver->base, fd, what, socket_cb,
+	    w);
 	if (w->ev == NULL || event_add(w->ev, NULL) == -1)
 		log_warnx("DNS: cannot watch a socket");
 }
@@ -131,9 +148,12 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (i = 0; i < r->server_count; i++)
-		ares_process_fd(r->servers[i].channel, ARES_SOCKET_BAD,
+	for (i = 0; i < r->server_count; i++) {
+		ares_process_fd(r->servers[i].udp.ares, ARES_SOCKET_BAD,
 		    ARES_SOCKET_BAD);
+		ares_process_fd(r->servers[i].tcp.ares, ARES_SOCKET_BAD,
+		    ARES_SOCKET_BAD);
+	}
 	if (r->open > 0)
 		event_add(r->tick, &r->tick_every);
 }
@@ -175,12 +195,18 @@ answer_cb(void *arg, int status, int timeouts, unsigned char *msg, int len)
 	struct reply reply = { 0 };
 
 	(void)timeouts;
-	r->open--;
 	if (msg != NULL && len > 0)
 		reply_read(msg, (size_t)len, q->name, q->zone, q->type,
 		    &reply);
 	else
 		reply.status = status_of(status);
+	if (reply.cut && !q->over_tcp && !r->closing) {
+		q->over_tcp = true;
+		ares_query(r->servers[q->server].tcp.ares, q->name, CLASS_IN,
+		    q->type, answer_cb, q);
+		return;
+	}
+	r->open--;
 	if (!r->closing && (!TAILQ_EMPTY(&r->urgent) ||
 	    !TAILQ_EMPTY(&r->waiting)))
 		event_active(r->pump, 0, 0);
@@ -240,7 +266,7 @@ pump_cb(evutil_socket_t fd, short what, void *arg)
 		r->open++;
 		r->asked++;
 		/* A name that is too long calls back from within. */
-		ares_query(r->servers[q->server].channel, q->name,
+		ares_query(r->servers[q->server].udp.ares, q->name,
 		    CLASS_IN, q->type, answer_cb, q);
 	}
 	if (r->open > 0 && !evtimer_pending(r->tick, NULL))
@@ -264,24 +290,59 @@ resolver_ask(struct resolver *r, size_t server, const char *name,
 	event_active(r->pump, 0, 0);
 }
 
+static void
+wake(struct sleeper *s, bool cancelled)
+{
+	LIST_REMOVE(s, link);
+	event_free(s->wake);
+	s->cb(s->ctx, cancelled);
+	free(s);
+}
+
+static void
+wake_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	wake(arg, false);
+}
+
+void
+resolver_later(struct resolver *r, int64_t wait_ms, resolver_later_cb *cb,
+    void *ctx)
+{
+	struct timeval tv = { wait_ms / 1000, (wait_ms % 1000) * 1000 };
+	struct sleeper *s = xcalloc(1, sizeof(*s));
+
+	s->cb = cb;
+	s->ctx = ctx;
+	LIST_INSERT_HEAD(&r->sleepers, s, link);
+	if ((s->wake = evtimer_new(r->base, wake_cb, s)) == NULL)
+		fatalx("cannot set up a timer");
+	event_add(s->wake, &tv);
+}
+
 /* --- servers ----------------------------------------------------------- */
 
 static bool
-open_channel(struct server *s, const struct resolver_conf *conf)
+open_channel(struct server *s, struct channel *c, int flags,
+    const struct resolver_conf *conf)
 {
 	struct ares_addr_port_node node = { 0 };
 	struct ares_options options = { 0 };
 	int mask;
 
+	c->server = s;
+	LIST_INIT(&c->sockets);
 	options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH |
-	    ARES_FLAG_NOALIASES;
+	    ARES_FLAG_NOALIASES | flags;
 	options.timeout = (int)conf->timeout_ms;
 	options.tries = conf->tries;
 	options.ndomains = 0;
 	options.lookups = (char *)(uintptr_t)"b";
 	options.socket_receive_buffer_size = RECEIVE_BUFFER;
 	options.sock_state_cb = socket_state_cb;
-	options.sock_state_cb_data = s;
+	options.sock_state_cb_data = c;
 	mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 	    ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_RCVBUF |
 	    ARES_OPT_SOCK_STATE_CB;
@@ -289,14 +350,14 @@ open_channel(struct server *s, const struct resolver_conf *conf)
 	options.qcache_max_ttl = 0;
 	mask |= ARES_OPT_QUERY_CACHE;
 #endif
-	if (ares_init_options(&s->channel, &options, mask) != ARES_SUCCESS)
+	if (ares_init_options(&c->ares, &options, mask) != ARES_SUCCESS)
 		return false;
 	node.family = s->endpoint.addr.family == ADDR_IPV6 ? AF_INET6 :
 	    AF_INET;
 	memcpy(&node.addr, s->endpoint.addr.bytes,
 	    node.family == AF_INET6 ? 16 : 4);
 	node.udp_port = node.tcp_port = s->endpoint.port;
-	return ares_set_servers_ports(s->channel, &node) == ARES_SUCCESS;
+	return ares_set_servers_ports(c->ares, &node) == ARES_SUCCESS;
 }
 
 /* The name servers that resolv.conf gives, as c-ares reads it. */
@@ -358,6 +419,7 @@ resolver_new(struct event_base *base, const struct resolver_conf *conf,
 	r->rate = conf->rate;
 	r->tokens = conf->parallel;
 	r->filled_ms = clock_mono_ms();
+	LIST_INIT(&r->sleepers);
 	TAILQ_INIT(&r->urgent);
 	TAILQ_INIT(&r->waiting);
 	every = conf->timeout_ms / 8;
@@ -379,9 +441,9 @@ resolver_new(struct event_base *base, const struct resolver_conf *conf,
 
 		s->resolver = r;
 		s->endpoint = servers[i];
-		LIST_INIT(&s->sockets);
 		name_server(s);
-		if (!open_channel(s, conf))
+		if (!open_channel(s, &s->udp, ARES_FLAG_IGNTC, conf) ||
+		    !open_channel(s, &s->tcp, ARES_FLAG_USEVC, conf))
 			log_warnx("DNS: cannot use server %s", s->name);
 		else
 			r->server_count++;
@@ -407,8 +469,12 @@ resolver_free(struct resolver *r)
 		return;
 	r->closing = true;
 	/* Callbacks may ask again; such questions are cancelled below. */
-	for (i = 0; i < r->server_count; i++)
-		ares_destroy(r->servers[i].channel);
+	for (i = 0; i < r->server_count; i++) {
+		ares_destroy(r->servers[i].udp.ares);
+		ares_destroy(r->servers[i].tcp.ares);
+	}
+	while (!LIST_EMPTY(&r->sleepers))
+		wake(LIST_FIRST(&r->sleepers), true);
 	r->rate = 0;
 	while ((q = next_question(r)) != NULL)
 		finish(q, &cancelled);

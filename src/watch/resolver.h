@@ -53,6 +53,12 @@ void		 resolver_ask(struct resolver *, size_t server,
 		    const char *name, const char *zone, int type,
 		    bool urgent, resolver_cb *cb, void *ctx);
 
+/* Calls back after that time, or when the resolver goes: then cancelled is
+ * true.  Exactly once, never before this returns. */
+typedef void	resolver_later_cb(void *ctx, bool cancelled);
+void		 resolver_later(struct resolver *, int64_t wait_ms,
+		    resolver_later_cb *cb, void *ctx);
+
 /* Questions that have not been sent yet. */
 size_t		 resolver_waiting(const struct resolver *);
 

@@ -30,6 +30,8 @@ struct round {
 	struct answer_seen	*answers;
 	enum reply_status	*status;
 	struct asked		*asked;
+	struct subject		*subjects;	/* domains are the asker's */
+	size_t			 next;		/* subject to be asked */
 	size_t			 count, asked_count;
 	size_t			 pending;
 	bool			 urgent, cancelled;
@@ -52,10 +54,18 @@ finish(struct round *r)
 		result.cause = health_cause(r->list, r->probes);
 	result.reason = reason;
 	r->cb(r->ctx, &result);
+	free(r->subjects);
 	free(r->answers);
 	free(r->status);
 	free(r->asked);
 	free(r);
+}
+
+static void
+maybe_finish(struct round *r)
+{
+	if (r->pending == 0)
+		finish(r);
 }
 
 static void
@@ -72,8 +82,8 @@ answer_cb(void *ctx, const struct reply *reply)
 		r->answers[a->index] = classify(r->list, reply);
 		r->status[a->index] = reply->status;
 	}
-	if (--r->pending == 0)
-		finish(r);
+	r->pending--;
+	maybe_finish(r);
 }
 
 static void
@@ -125,13 +135,51 @@ round_query_name(const struct list *l, const struct subject *s, char *buf)
 	return n > 253 ? NULL : buf;	/* RFC 1035 2.3.4, as text */
 }
 
+static void	more_cb(void *ctx, bool cancelled);
+
+/* What is left of the subjects, or as many as the list's rate allows for a
+ * second; and after the last of them the random name, so that a list that
+ * breaks in between is found out. */
+static void
+ask_some(struct round *r)
+{
+	char label[RANDOM_LETTERS + 4], name[NAME_BYTES];
+	size_t some = r->list->rate > 0 ? (size_t)r->list->rate : r->count;
+
+	for (; r->next < r->count && some > 0; r->next++, some--) {
+		if (round_query_name(r->list, &r->subjects[r->next], name) ==
+		    NULL)
+			r->status[r->next] = REPLY_BADNAME;
+		else
+			ask(r, false, r->next, name);
+	}
+	if (r->next < r->count) {
+		r->pending++;
+		resolver_later(r->resolver, 1000, more_cb, r);
+		return;
+	}
+	random_label(label);
+	ask_probe(r, PROBE_RANDOM, label);
+}
+
+static void
+more_cb(void *ctx, bool cancelled)
+{
+	struct round *r = ctx;
+
+	r->pending--;
+	r->cancelled = r->cancelled || cancelled;
+	if (!r->cancelled)
+		ask_some(r);
+	maybe_finish(r);
+}
+
 struct round *
 round_start(struct resolver *resolver, size_t server, const struct list *l,
     enum subject_kind kind, const struct subject *const *subjects,
     size_t count, bool urgent, round_cb *cb, void *ctx)
 {
 	struct round *r = xcalloc(1, sizeof(*r));
-	char label[RANDOM_LETTERS + 4], name[NAME_BYTES];
 	size_t i;
 
 	*r = (struct round){ .resolver = resolver, .server = server,
@@ -140,17 +188,13 @@ round_start(struct resolver *resolver, size_t server, const struct list *l,
 	r->answers = xcalloc(count, sizeof(*r->answers));
 	r->status = xcalloc(count, sizeof(*r->status));
 	r->asked = xcalloc(count + PROBE_KINDS, sizeof(*r->asked));
-	ask_probe(r, PROBE_LISTED, l->tests[kind].listed);
-	ask_probe(r, PROBE_CLEAN, l->tests[kind].clean);
+	r->subjects = xcalloc(count, sizeof(*r->subjects));
 	for (i = 0; i < count; i++) {
 		r->answers[i].kind = ANS_FAILED;
-		if (round_query_name(l, subjects[i], name) == NULL)
-			r->status[i] = REPLY_BADNAME;
-		else
-			ask(r, false, i, name);
+		r->subjects[i] = *subjects[i];
 	}
-	/* Last, so that a list that breaks in between is found out. */
-	random_label(label);
-	ask_probe(r, PROBE_RANDOM, label);
+	ask_probe(r, PROBE_LISTED, l->tests[kind].listed);
+	ask_probe(r, PROBE_CLEAN, l->tests[kind].clean);
+	ask_some(r);
 	return r;
 }

@@ -214,7 +214,7 @@ test_long_names(void **state)
 	assert_int_equal(reason[BOARD_REASON_MAX], '#');
 }
 
-/* --- whose fault it is ------------------------------------------------------ */
+/* --- whose fault it is -------------------------------------------------- */
 
 static const struct cause_row {
 	const char	*claim;

@@ -82,7 +82,7 @@ join(char *const *names, size_t count)
 	return path;
 }
 
-/* --- the table ----------------------------------------------------------- */
+/* --- the table ---------------------------------------------------------- */
 
 static struct sayings table;
 
@@ -144,7 +144,7 @@ same_settings(const struct sayings *said, const char *where)
 	assert_int_equal(missing, 0);
 }
 
-/* --- the manual ------------------------------------------------------------ */
+/* --- the manual --------------------------------------------------------- */
 
 static struct sayings manual;
 
@@ -251,7 +251,7 @@ test_manual_says_it_right(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-/* --- the samples ------------------------------------------------------------ */
+/* --- the samples -------------------------------------------------------- */
 
 static struct sayings	 full;
 static char		*full_text;

@@ -85,7 +85,7 @@ fatalx(const char *fmt, ...)
 	abort();
 }
 
-/* --- a place ------------------------------------------------------------- */
+/* --- a place ------------------------------------------------------------ */
 
 static struct scene a, b;	/* before and after the restart */
 static struct statefile *state_file;
@@ -276,7 +276,7 @@ same_boards(void)
 	}
 }
 
-/* --- there and back ------------------------------------------------------- */
+/* --- there and back ----------------------------------------------------- */
 
 static void
 test_round_trip(void **state)
@@ -344,7 +344,7 @@ test_word_that_ended(void **state)
 	    "domain:example.org");
 }
 
-/* --- the file ------------------------------------------------------------- */
+/* --- the file ----------------------------------------------------------- */
 
 static void
 test_mode(void **state)
@@ -432,7 +432,7 @@ test_newest_wins(void **state)
 	    "number 199");
 }
 
-/* --- damage ---------------------------------------------------------------- */
+/* --- damage ------------------------------------------------------------- */
 
 /* Cut anywhere, the one before it is used. */
 static void
@@ -584,7 +584,7 @@ test_leftover(void **state)
 	assert_false(exists(beside(".old.new")));
 }
 
-/* --- another configuration -------------------------------------------------- */
+/* --- another configuration ---------------------------------------------- */
 
 static void
 test_changed_conf(void **state)
@@ -629,7 +629,7 @@ test_list_of_other_kind(void **state)
 	assert_int_equal(board_listing_count(b.board), 0);
 }
 
-/* --- what cannot be written --------------------------------------------------- */
+/* --- what cannot be written --------------------------------------------- */
 
 /* Waits until there is an error, or none. */
 static void
@@ -814,7 +814,7 @@ test_close_gives_up(void **state)
 	assert_int_equal(scene_state(&b, "mx1"), STATE_STOPPED);
 }
 
-/* --- one at a time --------------------------------------------------------------- */
+/* --- one at a time ------------------------------------------------------ */
 
 static void
 test_lock(void **state)

@@ -148,8 +148,14 @@ const char *
 unit_source(const char *path)
 {
 	const char *top = getenv("srcdir");
+	char *full = xasprintf("%s/%s", top != NULL ? top : ".", path);
+	char *absolute = realpath(full, NULL);
 
-	return keep(xasprintf("%s/%s", top != NULL ? top : ".", path));
+	/* One that is not there is for the caller to find out. */
+	if (absolute == NULL)
+		return keep(full);
+	free(full);
+	return keep(absolute);
 }
 
 /* --- configurations ---------------------------------------------------- */

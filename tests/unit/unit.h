@@ -45,7 +45,7 @@ const char	*unit_file(const char *name, const char *text);
 /* The whole file, terminated; the caller frees it.  NULL if there is none. */
 char		*unit_read(const char *path);
 
-/* Path of a file of the source tree, good until the process ends. */
+/* Absolute path of a file of the source tree; good until the process ends. */
 const char	*unit_source(const char *path);
 
 /* The configuration in text, which must be good; no catalogue. */
