@@ -1221,6 +1221,27 @@ find_old_domain(const struct policy *p, const char *name)
 	return -1;
 }
 
+/* What came and went is minded over a reload. */
+static void
+keep_gone(struct subject_facts *now, const struct subject_facts *was,
+    const struct policy *old, const struct policy *new)
+{
+	const struct gone *g;
+	struct gone *copy;
+	int list;
+
+	for (g = was->gone; g != NULL; g = g->next) {
+		list = policy_find_list(new, old->lists[g->list].zone);
+		if (list == -1)
+			continue;
+		copy = xcalloc(1, sizeof(*copy));
+		*copy = *g;
+		copy->list = (size_t)list;
+		copy->next = now->gone;
+		now->gone = copy;
+	}
+}
+
 void
 board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 {
@@ -1260,8 +1281,10 @@ board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 
 		now = bsearch(was, b->subjects, b->subject_count,
 		    sizeof(*b->subjects), compare_subject);
-		if (now != NULL)
-			now->checked_ms = was->checked_ms;
+		if (now == NULL)
+			continue;
+		now->checked_ms = was->checked_ms;
+		keep_gone(now, was, old.policy, p);
 	}
 	for (i = 0; i < old.listing_count; i++) {
 		struct listing l = old.listings[i]->l;

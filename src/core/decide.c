@@ -72,15 +72,16 @@ weigh(const struct override **best, const struct override *o)
 		*best = o;
 }
 
-/* With SMTPUTF8 (RFC 6531) a sender's domain may come as it is written;
- * what we know of domains is in A-labels. */
+/* With SMTPUTF8 (RFC 6531) a sender's domain may come as it is written, and
+ * some leave a dot at its end; what we know of domains is in A-labels and
+ * without. */
 static const char *
 sender_domain(const struct envelope *env, char normal[DOMAIN_MAX])
 {
 	const char *domain = text_domain(env->sender), *p;
 
 	for (p = domain; p != NULL && *p != '\0'; p++) {
-		if ((unsigned char)*p >= 0x80)
+		if ((unsigned char)*p >= 0x80 || (*p == '.' && p[1] == '\0'))
 			return domain_normal(domain, normal) == NULL ?
 			    normal : domain;
 	}

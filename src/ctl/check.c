@@ -209,6 +209,9 @@ add_configured(struct check *c)
 	for (i = 0; i < p->egress_count; i++) {
 		for (j = 0; j < p->egress[i].addr_count; j++)
 			add_address(c, &p->egress[i].addrs[j]);
+		s.domain = p->egress[i].helo_domain;
+		if (s.domain != NULL)
+			add_subject(c, &s);
 	}
 	for (i = 0; i < p->domain_count; i++) {
 		s.domain = p->domains[i].asked;

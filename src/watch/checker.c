@@ -391,14 +391,18 @@ found_unusable(struct errand *e)
 }
 
 static void
-found_usable(struct beat *b, size_t server)
+found_usable(struct errand *e)
 {
+	struct beat *b = e->beat;
 	struct checker *c = b->checker;
+	size_t server = e->server;
 	int64_t now = clock_wall_ms();
 
 	b->health = HEALTH_USABLE;
 	b->untold = false;
-	b->server = server;
+	/* Another one is preferred only where it had to stand in. */
+	if (!e->second_look && (e->tried > 1 || server == 0))
+		b->server = server;
 	if (c->faults[server][0] != '\0') {
 		board_note(c->board, EVENT_HEALTH, now, "resolver %s: lists "
 		    "can be seen by it again, %s is the first",
@@ -434,7 +438,7 @@ round_done(void *ctx, const struct round_result *r)
 	b->heard[e->server] = true;
 	b->causes[e->server] = r->cause;
 	if (r->health == HEALTH_USABLE) {
-		found_usable(b, e->server);
+		found_usable(e);
 		report(e, r);
 		errand_done(e);
 		if (!any_busy(c))

@@ -25,6 +25,7 @@
 #include "base/text.h"
 
 #define RECEIVE_BUFFER	(1024 * 1024)	/* bursts overrun the default */
+#define DATAGRAM_MAX	512	/* RFC 1035 section 4.2.1 */
 #define DNS_PORT	53
 #define CLASS_IN	1
 
@@ -200,6 +201,10 @@ answer_cb(void *arg, int status, int timeouts, unsigned char *msg, int len)
 		    &reply);
 	else
 		reply.status = status_of(status);
+	/* c-ares itself cuts what is longer than a datagram without EDNS may
+	 * be, whether it is marked or not. */
+	if (reply.status == REPLY_BAD && len == DATAGRAM_MAX)
+		reply.cut = true;
 	if (reply.cut && !q->over_tcp && !r->closing) {
 		q->over_tcp = true;
 		ares_query(r->servers[q->server].tcp.ares, q->name, CLASS_IN,

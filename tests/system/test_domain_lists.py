@@ -413,6 +413,9 @@ def test_an_operators_word_for_an_international_domain(watched, sender):
 
 
 def test_a_stopped_domain_stays_stopped_over_a_restart(watched, dbl):
+    wait_for(lambda: watched.state_path.exists() and
+        watched.state_path.read_text().count('"stopped"') >= 2, 5,
+        "both domains in the state file")
     dbl.mode = "silent"
     watched.restart("kill9")
     assert ask(watched, sender="ann@one.example").startswith("451 ")

@@ -90,7 +90,7 @@ def test_an_operators_word_survives_kill_9(brake, dns):
     d = brake()
     d.must("stop", "mx1", "--for", "1h", "--reason", "drill")
     d.must("send", "domain:example.com")
-    wait_saved(d, b"drill")
+    wait_saved(d, b"domain:example.com")
     dns.stop()
     d.restart("kill9")
     assert ask(d).startswith("451 4.7.1 ")

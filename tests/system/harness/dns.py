@@ -50,6 +50,7 @@ MODES = {
     "wrong_id": "an answer to another question",
 }
 SO_RCVBUFFORCE = 33             # Linux; the module lacks it
+UDP_MAX = 512                   # without EDNS
 NOERROR, NXDOMAIN = 0, 3
 RCODES = {"formerr": 1, "servfail": 2, "notimp": 4, "refused": 5}
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15,
@@ -457,6 +458,9 @@ class Dns:
             records, authority = [], []
         reply = pack_answer(ident, flags, question, rcode, records,
             authority, additional, truncated)
+        if script is None and via == "udp" and len(reply) > UDP_MAX:
+            reply = pack_answer(ident, flags, question, rcode,
+                truncated=True)
         if mangle is not None:
             reply = mangle(reply)
         elif mode == "garbage":
