@@ -39,7 +39,7 @@
 
 #define REDIS_GOODBYE_MS	500
 #define NAMES_SHARE		8	/* one question in eight is for names */
-#define STATE_GOODBYE_MS	2000
+#define STATE_GOODBYE_MS	10000
 
 struct daemon {
 	struct event_base	*base;
@@ -52,6 +52,7 @@ struct daemon {
 	struct control		*control;
 	struct policy_server	*policy;
 	struct event		*tick;		/* the board's next moment */
+	struct event		*route;		/* looks at the host's routes */
 	struct event		*soon;		/* settle() once, see there */
 	struct event		*signals[3];
 	char			 host[256];
@@ -135,12 +136,14 @@ static void
 redis_override_cb(void *ctx, const struct override *o)
 {
 	struct daemon *d = ctx;
+	char target[BOARD_NAME_MAX];
 	const char *why;
 
 	if (!board_override(d->board, o, clock_wall_ms(), &why))
 		board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: "
-		    "override:%s changes nothing: the target %s", o->target,
-		    why);
+		    "override:%s changes nothing: the target %s",
+		    text_clean(target, sizeof(target), o->target,
+		    strlen(o->target)), why);
 	settle_soon(d);
 }
 
@@ -244,14 +247,23 @@ stop_watching(struct daemon *d)
 
 /* The whole configuration, or NULL with everything that is wrong in errs. */
 static struct config *
-load(const char *path, struct errors *errs)
+load(const char *path, const struct config *old, struct errors *errs)
 {
 	struct addr found[HOSTROUTE_MAX];
 	struct config *c = config_load(path, errs);
+	const struct egress *was;
+	size_t count;
 
-	if (c != NULL && !c->egress_given)
-		config_set_host_egress(c, found, hostroute_addresses(found),
-		    errs);
+	if (c == NULL || c->egress_given)
+		return c;
+	count = hostroute_addresses(found);
+	was = old != NULL && !old->egress_given ? old->policy->egress : NULL;
+	/* A route that is away for a while takes no address, and with it no
+	 * listing, from us. */
+	if (was != NULL && count < was->addr_count)
+		config_set_host_egress(c, was->addrs, was->addr_count, errs);
+	else
+		config_set_host_egress(c, found, count, errs);
 	return c;
 }
 
@@ -307,7 +319,7 @@ reload(struct daemon *d, char **said)
 	size_t i;
 
 	process_notify("RELOADING=1");
-	new = load(old->file, &errs);
+	new = load(old->file, old, &errs);
 	log_errors(&errs);
 	if (said != NULL) {
 		*said = xstrdup("");
@@ -348,6 +360,36 @@ reload(struct daemon *d, char **said)
 	    new->policy->list_count);
 	process_notify("READY=1");
 	return true;
+}
+
+/* At boot the network may come after us. */
+static void
+route_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	struct addr found[HOSTROUTE_MAX];
+	const struct egress *e = d->conf->policy->egress;
+	size_t i, known = 0, count;
+
+	(void)fd;
+	(void)what;
+	if (d->conf->egress_given)
+		return;
+	count = hostroute_addresses(found);
+	for (i = 0; i < count; i++) {
+		if (addr_scope(&found[i]) != ADDR_GLOBAL)
+			known++;	/* not watched anyhow */
+		else if (e->addr_count > 0 &&
+		    (addr_cmp(&e->addrs[0], &found[i]) == 0 ||
+		    (e->addr_count > 1 &&
+		    addr_cmp(&e->addrs[1], &found[i]) == 0)))
+			known++;
+	}
+	if (known == count)
+		return;
+	log_info("this host sends from another address now: reading the "
+	    "configuration again");
+	reload(d, NULL);
 }
 
 /* --- what the control socket asks of us -------------------------------- */
@@ -666,6 +708,7 @@ finish(struct daemon *d)
 		event_free(d->signals[i]);
 	event_free(d->tick);
 	event_free(d->soon);
+	event_free(d->route);
 	event_base_free(d->base);
 	board_free(d->board);
 	config_free(d->conf);
@@ -694,7 +737,7 @@ static int
 test_config(const char *path)
 {
 	struct errors errs = { 0 };
-	struct config *c = load(path, &errs);
+	struct config *c = load(path, NULL, &errs);
 	size_t i;
 
 	for (i = 0; i < errs.count; i++)
@@ -721,11 +764,12 @@ main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' },
 		{ 0 }
 	};
+	static const struct timeval route_every = { 30, 0 };
 	static struct daemon d;	/* outlived by libmilter's threads */
 	struct errors errs = { 0 };
 	bool foreground = false, test = false, verbose = false;
 	const char *path = DEFAULT_CONFIG;
-	char *absolute;
+	char *absolute = NULL;
 	int ch;
 
 	while ((ch = getopt_long(argc, argv, "c:fhtvV", longs, NULL)) != -1) {
@@ -761,9 +805,13 @@ main(int argc, char **argv)
 		return test_config(path);
 
 	/* A reload must find the file from wherever it is done. */
-	if ((absolute = realpath(path, NULL)) != NULL)
-		path = absolute;
-	if ((d.conf = load(path, &errs)) == NULL) {
+	if (path[0] != '/' && (absolute = getcwd(NULL, 0)) != NULL) {
+		char *whole = xasprintf("%s/%s", absolute, path);
+
+		free(absolute);
+		path = absolute = whole;
+	}
+	if ((d.conf = load(path, NULL, &errs)) == NULL) {
 		size_t i;
 
 		for (i = 0; i < errs.count; i++)
@@ -792,7 +840,9 @@ main(int argc, char **argv)
 	if (evthread_use_pthreads() == -1 ||
 	    (d.base = event_base_new()) == NULL ||
 	    (d.tick = evtimer_new(d.base, tick_cb, &d)) == NULL ||
-	    (d.soon = event_new(d.base, -1, 0, tick_cb, &d)) == NULL)
+	    (d.soon = event_new(d.base, -1, 0, tick_cb, &d)) == NULL ||
+	    (d.route = event_new(d.base, -1, EV_PERSIST, route_cb, &d)) ==
+	    NULL || event_add(d.route, &route_every) == -1)
 		fatalx("cannot set up the event loop");
 	run(&d);
 	finish(&d);

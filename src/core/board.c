@@ -809,9 +809,18 @@ board_target(const struct board *b, const char *target, char *out)
 {
 	const char *wrong = normal_target(target, out);
 
-	if (wrong == NULL && !target_known(b, out))
-		wrong = "is no egress or address of this host";
-	return wrong;
+	int egress;
+
+	if (wrong != NULL)
+		return wrong;
+	if (!target_known(b, out))
+		return "is no egress or address of this host";
+	/* One spelling, for the keys of Redis mind the case. */
+	if ((egress = policy_find_egress(b->policy, out)) != -1)
+		text_copy(out, BOARD_NAME_MAX, b->policy->egress[egress].name);
+	else if (strcasecmp(out, "all") == 0)
+		text_copy(out, BOARD_NAME_MAX, "all");
+	return NULL;
 }
 
 static size_t
@@ -1126,13 +1135,28 @@ all_asked(const struct board *b, enum subject_kind kind, bool *anybody)
 }
 
 static bool
-is_suspected(const struct subject_facts *s)
+any_usable(const struct board *b, enum subject_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < b->policy->list_count; i++) {
+		if (b->policy->lists[i].kinds[kind] &&
+		    b->lists[i].kinds[kind].health == HEALTH_USABLE)
+			return true;
+	}
+	return false;
+}
+
+/* A list that cannot be seen any more cannot confirm anything either. */
+static bool
+is_suspected(const struct board *b, const struct subject_facts *s)
 {
 	const struct entry *e;
 
 	for (e = s->listings; e != NULL; e = e->next) {
 		if (!e->l.confirmed && e->l.looks > 0 &&
-		    e->l.seen.weight > 0)
+		    e->l.seen.weight > 0 && b->lists[e->l.list].kinds[
+		    s->subject.kind].health == HEALTH_USABLE)
 			return true;
 	}
 	return false;
@@ -1147,7 +1171,7 @@ static int64_t
 answered_ms(const struct board *b, const struct party *party)
 {
 	int64_t oldest = INT64_MAX;
-	bool anybody;
+	bool anybody, asked = party->subject_count == 0;
 	size_t i;
 
 	for (i = 0; i < party->subject_count; i++) {
@@ -1155,12 +1179,17 @@ answered_ms(const struct board *b, const struct party *party)
 		    &b->subjects[party->subjects[i]];
 
 		if (!all_asked(b, s->subject.kind, &anybody) ||
-		    is_suspected(s))
+		    is_suspected(b, s))
 			return 0;
-		if (anybody && s->checked_ms < oldest)
+		asked = asked || anybody;
+		/* Lists of another kind that cannot be seen, as those of IPv6
+		 * when it was IPv4 that was listed, are no reason to wait;
+		 * that none at all can be seen is one. */
+		if (anybody && any_usable(b, s->subject.kind) &&
+		    s->checked_ms < oldest)
 			oldest = s->checked_ms;
 	}
-	return oldest;
+	return oldest == INT64_MAX && asked ? 0 : oldest;
 }
 
 static void
@@ -1172,7 +1201,7 @@ tick_party(struct board *b, struct party *party, const char *what,
 	enum state from;
 	int sum = score(b, party, &worst);
 
-	if (standing_step(s, b->policy, sum, s->state == STATE_STOPPED ?
+	if (standing_step(s, b->policy, sum, s->state != STATE_SENDING ?
 	    answered_ms(b, party) : 0, now_ms, &from))
 		state_event(b, s, what, name, from, worst, now_ms);
 	if (memcmp(&before, s, sizeof(before)) != 0)

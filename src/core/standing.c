@@ -64,7 +64,9 @@ what_happened(struct standing *s, const struct policy *p, int64_t checked_ms,
 		    CLEAN_LONG_NO_RAMP;
 	case STATE_PROBATION:
 		s->until_ms = s->since_ms + p->resume_ramp_ms;
-		return now_ms >= s->until_ms ? RAMPED : NOTHING;
+		/* Nobody is let out unseen. */
+		return now_ms >= s->until_ms && checked_ms >= s->until_ms ?
+		    RAMPED : NOTHING;
 	case STATE_SENDING:
 	case STATE_KINDS:
 		break;
@@ -84,6 +86,13 @@ standing_step(struct standing *s, const struct policy *p, int score,
 	enum happening what;
 	size_t i;
 
+	/* The clock was set back: what would lie ahead began now. */
+	if (s->since_ms > now_ms)
+		s->since_ms = now_ms;
+	if (s->clean_since_ms > now_ms)
+		s->clean_since_ms = now_ms;
+	if (s->resumed_ms > now_ms)
+		s->resumed_ms = now_ms;
 	s->score = score;
 	what = what_happened(s, p, checked_ms, now_ms);
 	if (what == LISTED && s->state == STATE_STOPPED) {

@@ -253,6 +253,10 @@ statefile_load(const char *path, struct board *b, int64_t now_ms)
 	char *bad = xasprintf("%s.bad", path);
 	bool ok = true, missing = is_missing(path);
 
+	/* What somebody made unreadable is not damaged. */
+	if (!missing && access(path, R_OK) == -1)
+		fatal("not started: state file %s cannot be read: give it to "
+		    "the user of the daemon", path);
 	if (missing && is_missing(old)) {
 		log_debug("state file %s: none yet", path);
 	} else if (!missing && load_one(path, b, now_ms, why, sizeof(why))) {

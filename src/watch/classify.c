@@ -98,8 +98,8 @@ classify(const struct list *l, const struct reply *r)
 	case REPLY_NXDOMAIN:
 		/* There is an alias, so the list does have an entry, if one
 		 * that leads nowhere. */
-		return (struct answer_seen){ .kind = r->left_zone ? ANS_ODD :
-		    ANS_CLEAN };
+		return (struct answer_seen){ .kind = r->aliased ||
+		    r->left_zone ? ANS_ODD : ANS_CLEAN };
 	case REPLY_NODATA:
 		/* RFC 5782 2.1 wants no records at all for what is not
 		 * listed: a TXT-only entry, or a filter on the path. */
