@@ -249,21 +249,28 @@ stop_watching(struct daemon *d)
 static struct config *
 load(const char *path, const struct config *old, struct errors *errs)
 {
-	struct addr found[HOSTROUTE_MAX];
+	struct addr found[2 * HOSTROUTE_MAX];
 	struct config *c = config_load(path, errs);
 	const struct egress *was;
-	size_t count;
+	size_t i, k, count, now;
 
 	if (c == NULL || c->egress_given)
 		return c;
-	count = hostroute_addresses(found);
+	now = count = hostroute_addresses(found);
 	was = old != NULL && !old->egress_given ? old->policy->egress : NULL;
 	/* A route that is away for a while takes no address, and with it no
-	 * listing, from us. */
-	if (was != NULL && count < was->addr_count)
-		config_set_host_egress(c, was->addrs, was->addr_count, errs);
-	else
-		config_set_host_egress(c, found, count, errs);
+	 * listing, from us: what was known of a family stays until another
+	 * address of that family is found. */
+	for (i = 0; was != NULL && i < was->addr_count &&
+	    i < HOSTROUTE_MAX; i++) {
+		for (k = 0; k < now; k++) {
+			if (found[k].family == was->addrs[i].family)
+				break;
+		}
+		if (k == now)
+			found[count++] = was->addrs[i];
+	}
+	config_set_host_egress(c, found, count, errs);
 	return c;
 }
 

@@ -808,7 +808,6 @@ const char *
 board_target(const struct board *b, const char *target, char *out)
 {
 	const char *wrong = normal_target(target, out);
-
 	int egress;
 
 	if (wrong != NULL)

@@ -1,6 +1,8 @@
 """Nobody is let out unseen, and nobody is kept in by what does not concern
 him."""
 
+import subprocess
+
 from harness.clients import ask
 from harness.daemon import catalogue_list
 
@@ -46,3 +48,28 @@ def test_a_target_has_one_spelling(brake, redis):
     d.wait_egress(lambda e: redis.cli("KEYS",
         "mailbrake:override:*").strip() == "")
     assert ask(d) == "DUNNO"
+
+
+def test_a_route_that_is_away_at_a_reload_takes_no_address(brake, bl):
+    """The default routes are those that tests/system/run has made."""
+    def route(*words):
+        subprocess.run(["ip", "route", *words, "default", "dev", "lo",
+            "src", "203.0.113.1"], check=True)
+    bl.add("203.0.113.1")
+    d = brake(start=False)
+    del d.settings["egress"]
+    d.write_conf()
+    d.start()
+    both = {"203.0.113.1", "2001:db8::1"}
+    assert set(d.wait_state("stopped", "default")["addresses"]) == both
+    route("del")
+    try:
+        mark = d.mark()
+        d.reload()
+        d.wait_log("read again", since=mark)
+        bl.wait_query("203.0.113.1", count=3)
+        e = d.egress("default")
+        assert (set(e["addresses"]), e["state"]) == (both, "stopped")
+        assert ask(d).startswith("451 4.7.1 ")
+    finally:
+        route("add")
