@@ -52,6 +52,7 @@ struct daemon {
 	struct control		*control;
 	struct policy_server	*policy;
 	struct event		*tick;		/* the board's next moment */
+	struct event		*beat;		/* every BOARD_BEAT_MS */
 	struct event		*route;		/* looks at the host's routes */
 	struct event		*soon;		/* settle() once, see there */
 	struct event		*signals[3];
@@ -714,6 +715,7 @@ finish(struct daemon *d)
 	for (i = 0; i < 3; i++)
 		event_free(d->signals[i]);
 	event_free(d->tick);
+	event_free(d->beat);
 	event_free(d->soon);
 	event_free(d->route);
 	event_base_free(d->base);
@@ -772,6 +774,7 @@ main(int argc, char **argv)
 		{ 0 }
 	};
 	static const struct timeval route_every = { 30, 0 };
+	static const struct timeval beat_every = { BOARD_BEAT_MS / 1000, 0 };
 	static struct daemon d;	/* outlived by libmilter's threads */
 	struct errors errs = { 0 };
 	bool foreground = false, test = false, verbose = false;
@@ -848,6 +851,8 @@ main(int argc, char **argv)
 	    (d.base = event_base_new()) == NULL ||
 	    (d.tick = evtimer_new(d.base, tick_cb, &d)) == NULL ||
 	    (d.soon = event_new(d.base, -1, 0, tick_cb, &d)) == NULL ||
+	    (d.beat = event_new(d.base, -1, EV_PERSIST, tick_cb, &d)) ==
+	    NULL || event_add(d.beat, &beat_every) == -1 ||
 	    (d.route = event_new(d.base, -1, EV_PERSIST, route_cb, &d)) ==
 	    NULL || event_add(d.route, &route_every) == -1)
 		fatalx("cannot set up the event loop");

@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "conf/catalog.h"
 #include "conf/config_schema.h"
+#include "conf/providers.h"
 #include "conf/schema.h"
 
 #define NAME_MAX_BYTES	64
@@ -33,13 +34,15 @@ struct egress_row {
 	struct group_head	 head;
 	char			*name, *hostname;
 	struct strings		 addresses, transport;
+	int			 weight;
+	bool			 warm;
 };
 
 struct pool_row {
 	struct group_head	 head;
 	char			*name;
 	struct strings		 egress, actions;
-	int			 choose, submission, burn_limit;
+	int			 choose, submission, burn_limit, reroute_limit;
 	bool			 submission_given;
 	int64_t			 burn_window_ms;
 };
@@ -63,7 +66,7 @@ struct stop_group {
 
 struct resume_group {
 	struct group_head	 head;
-	int			 clean, relapse_factor;
+	int			 clean, relapse_factor, canaries;
 	int64_t			 after_ms, ramp_ms, max_wait_ms, flap_window_ms;
 };
 
@@ -71,6 +74,12 @@ struct listen_group {
 	struct group_head	 head;
 	char			*milter, *policy, *socketmap, *http, *control;
 	char			*group;
+};
+
+struct postfix_group {
+	struct group_head	 head;
+	char			*config_directory;
+	bool			 flush;
 };
 
 struct redis_group {
@@ -91,6 +100,9 @@ struct file {
 	bool			 catalogue_given;
 	struct listen_group	 listen;
 	struct redis_group	 redis;
+	struct postfix_group	 postfix;
+	char			*providers;
+	bool			 providers_given;
 	char			*state_file, *gate_file, *hooks, *user;
 	bool			 gate_file_given, hooks_given, user_given;
 };
@@ -115,6 +127,8 @@ static const struct setting egress_schema[] = {
 	{ "addresses", SET_STRINGS, AT(struct egress_row, addresses) },
 	{ "transport", SET_STRINGS, AT(struct egress_row, transport) },
 	{ "hostname", SET_STRING, AT(struct egress_row, hostname) },
+	{ "weight", SET_INT, AT(struct egress_row, weight), "1", 0, 1000 },
+	{ "warm", SET_BOOL, AT(struct egress_row, warm), "false" },
 	{ 0 }
 };
 
@@ -132,6 +146,8 @@ static const struct setting pool_schema[] = {
 	    1000 },
 	{ "burn_window", SET_DURATION, AT(struct pool_row, burn_window_ms),
 	    "24h", MINUTE, 30 * DAY },
+	{ "reroute_limit", SET_INT, AT(struct pool_row, reroute_limit), "3",
+	    0, 1000 },
 	{ 0 }
 };
 
@@ -170,6 +186,8 @@ static const struct setting resume_schema[] = {
 	    30 * DAY },
 	{ "ramp", SET_DURATION, AT(struct resume_group, ramp_ms), "2h", 0,
 	    30 * DAY },
+	{ "canaries", SET_INT, AT(struct resume_group, canaries), "10", 1,
+	    100000 },
 	{ "relapse_factor", SET_INT, AT(struct resume_group, relapse_factor),
 	    "2", 1, 100 },
 	{ "max_wait", SET_DURATION, AT(struct resume_group, max_wait_ms),
@@ -186,6 +204,13 @@ static const struct setting listen_schema[] = {
 	{ "http", SET_STRING, AT(struct listen_group, http) },
 	{ "control", SET_STRING, AT(struct listen_group, control) },
 	{ "group", SET_STRING, AT(struct listen_group, group) },
+	{ 0 }
+};
+
+static const struct setting postfix_schema[] = {
+	{ "config_directory", SET_STRING,
+	    AT(struct postfix_group, config_directory) },
+	{ "flush", SET_BOOL, AT(struct postfix_group, flush), "true" },
 	{ 0 }
 };
 
@@ -230,10 +255,14 @@ const struct setting config_schema[] = {
 	    .children = listen_schema },
 	{ "redis", SET_GROUP, AT(struct file, redis),
 	    .children = redis_schema },
+	{ "postfix", SET_GROUP, AT(struct file, postfix),
+	    .children = postfix_schema },
+	{ "providers", SET_STRING, AT(struct file, providers),
+	    DEFAULT_PROVIDERS, GIVEN(struct file, providers_given) },
 	{ "state_file", SET_STRING, AT(struct file, state_file),
 	    DEFAULT_STATE_FILE },
-	{ "gate_file", SET_STRING, AT(struct file, gate_file), "",
-	    GIVEN(struct file, gate_file_given) },
+	{ "gate_file", SET_STRING, AT(struct file, gate_file),
+	    DEFAULT_GATE_FILE, GIVEN(struct file, gate_file_given) },
 	{ "hooks", SET_STRING, AT(struct file, hooks), "",
 	    GIVEN(struct file, hooks_given) },
 	{ "user", SET_STRING, AT(struct file, user), "mailbrake",
@@ -391,6 +420,9 @@ add_egresses(struct policy *p, const struct rows *rows, struct errors *errs)
 		read_hostname(e, r, errs);
 		e->watched = true;
 		e->pool = SIZE_MAX;
+		e->weight = r->weight;
+		e->warm = r->warm;
+		e->traffic = xcalloc(1, sizeof(*e->traffic));
 		add_transports(p, e, r, errs);
 		add_addresses(p, e, r, errs);
 		p->egress_count++;
@@ -406,7 +438,7 @@ new_pool(struct policy *p, const char *name)
 	    sizeof(*p->pools));
 	pool = &p->pools[p->pool_count++];
 	*pool = (struct pool){ .name = xstrdup(name), .burn_limit = 2,
-	    .burn_window_ms = DAY };
+	    .burn_window_ms = DAY, .reroute_limit = 3 };
 	pool->actions[pool->action_count++] = ACT_REROUTE;
 	pool->actions[pool->action_count++] = ACT_TEMPFAIL;
 	return pool;
@@ -471,8 +503,7 @@ pool_members(struct policy *p, size_t pool, const struct pool_row *r,
 }
 
 static void
-pool_actions(struct pool *pool, const struct pool_row *r,
-    struct errors *errs)
+pool_actions(struct pool *pool, const struct pool_row *r)
 {
 	size_t i;
 
@@ -485,11 +516,6 @@ pool_actions(struct pool *pool, const struct pool_row *r,
 		if (pool->action_count < ACT_KINDS)
 			pool->actions[pool->action_count++] = a;
 	}
-	if (r->submission_given && r->submission == 1)
-		errors_warn(errs, &r->head.at, "pool \"%s\": submission = "
-		    "\"accept\" needs a brake on the queue, which this "
-		    "version does not have: the pool's actions are used",
-		    pool->name);
 }
 
 static void
@@ -521,7 +547,8 @@ add_pools(struct policy *p, const struct rows *rows, struct errors *errs)
 		    submissions[r->submission] : SUBMISSION_UNSET;
 		pool->burn_limit = r->burn_limit;
 		pool->burn_window_ms = r->burn_window_ms;
-		pool_actions(pool, r, errs);
+		pool->reroute_limit = r->reroute_limit;
+		pool_actions(pool, r);
 		pool_members(p, p->pool_count - 1, r, errs);
 	}
 	/* Without pools all egresses stand in for each other; next to pools
@@ -777,14 +804,49 @@ read_local(struct policy *p, const struct file *raw)
 	    &raw->local_transports);
 }
 
+/* "hash:/var/lib/mailbrake/gate": the type is Postfix's, and may be left
+ * out. */
+static void
+read_postfix(struct config *c, const struct file *raw,
+    const struct schema_file *f, struct errors *errs)
+{
+	const char *path = raw->gate_file, *colon = strchr(path, ':');
+	const char *dir = raw->postfix.config_directory;
+	struct position at = schema_where(f, "gate_file");
+
+	if (colon != NULL && memchr(path, '/', (size_t)(colon - path)) ==
+	    NULL)
+		path = colon + 1;
+	if (raw->gate_file[0] != '\0' && path[0] != '/')
+		errors_add(errs, &at, "gate_file: \"%s\": must be an "
+		    "absolute path, after a type and ':' if you like, or "
+		    "\"\" for none", raw->gate_file);
+	c->gate_file = xstrdup(raw->gate_file);
+	c->gate_file_given = raw->gate_file_given;
+	if (dir != NULL && dir[0] != '\0' && dir[0] != '/') {
+		at = schema_where(f, "postfix.config_directory");
+		errors_add(errs, &at, "postfix.config_directory: \"%s\": "
+		    "must be an absolute path", dir);
+	}
+	c->postfix_config = xstrdup(dir != NULL ? dir : "");
+	c->postfix_flush = raw->postfix.flush;
+	if (raw->providers[0] == '\0' || (!raw->providers_given &&
+	    access(raw->providers, R_OK) == -1))
+		return;
+	if (raw->providers[0] != '/') {
+		at = schema_where(f, "providers");
+		errors_add(errs, &at, "providers: \"%s\": must be an "
+		    "absolute path, or \"\" for none", raw->providers);
+		return;
+	}
+	providers_load(raw->providers, c->policy, errs);
+}
+
 static void
 not_yet(const struct file *raw, struct errors *errs)
 {
 	const struct position *at = &raw->head.at;
 
-	if (raw->gate_file_given && raw->gate_file[0] != '\0')
-		errors_warn(errs, at, "gate_file is not written by this "
-		    "version");
 	if (raw->hooks_given && raw->hooks[0] != '\0')
 		errors_warn(errs, at, "hooks are not run by this version");
 }
@@ -803,6 +865,7 @@ fill(struct config *c, const struct file *raw, const struct schema_file *f,
 	p->resume_after_ms = raw->resume.after_ms;
 	p->resume_ramp_ms = raw->resume.ramp_ms;
 	p->relapse_factor = raw->resume.relapse_factor;
+	p->resume_canaries = raw->resume.canaries;
 	p->resume_max_wait_ms = raw->resume.max_wait_ms;
 	p->flap_window_ms = raw->resume.flap_window_ms;
 	c->interval_ms = raw->check.interval_ms;
@@ -811,6 +874,7 @@ fill(struct config *c, const struct file *raw, const struct schema_file *f,
 	c->parallel = raw->check.parallel;
 	c->confirm_delay_ms = raw->check.confirm_delay_ms;
 	c->state_file = xstrdup(raw->state_file);
+	read_postfix(c, raw, f, errs);
 	c->user = xstrdup(raw->user);
 	c->user_given = raw->user_given;
 	c->egress_given = raw->egress.count > 0;
@@ -868,6 +932,8 @@ config_free(struct config *c)
 	free(c->redis_username);
 	free(c->redis_password);
 	free(c->state_file);
+	free(c->gate_file);
+	free(c->postfix_config);
 	free(c->user);
 	free(c->file);
 	free(c);
@@ -890,6 +956,8 @@ config_set_host_egress(struct config *c, const struct addr *addrs,
 	e->transports = xcalloc(1, sizeof(*e->transports));
 	e->transports[0] = xstrdup("smtp");
 	e->transport_count = 1;
+	e->weight = 1;
+	e->traffic = xcalloc(1, sizeof(*e->traffic));
 	e->addrs = xcalloc(count, sizeof(*e->addrs));
 	for (i = 0; i < count; i++) {
 		if (addr_scope(&addrs[i]) == ADDR_GLOBAL) {

@@ -43,6 +43,10 @@ struct config {
 	int		 redis_database;
 
 	char		*state_file;	/* "" for none */
+	char		*gate_file;	/* the same; may begin with "hash:" */
+	bool		 gate_file_given;
+	char		*postfix_config;/* its directory; "" the default */
+	bool		 postfix_flush;	/* may its queue be flushed */
 	char		*user;
 	bool		 user_given;
 	char		*file;		/* where this was read from */

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "core/listing.h"
 #include "core/standing.h"
+#include "core/words.h"
 
 #define EVENTS_MAX	100000	/* nobody drains them: a bug, not a flood */
 #define OVERRIDES_MAX	10000	/* what people can have meant */
@@ -30,7 +31,7 @@ static const char *const health_names[] = {
 };
 static const char *const event_names[] = {
 	"state", "listed", "delisted", "suspected", "unconfirmed", "health",
-	"override", "note",
+	"override", "guard", "queue", "note",
 };
 static const char *const word_names[] = { "auto", "stop", "send" };
 
@@ -78,6 +79,9 @@ struct party {
 	struct standing	 standing;
 	size_t		*subjects;
 	size_t		 subject_count;
+	struct volume	 volume;	/* egresses only, like these */
+	bool		 full;
+	bool		 gated;
 };
 
 struct counted_view {
@@ -92,6 +96,7 @@ struct board {
 	struct list_facts	*lists;
 	struct party		*egress;
 	struct party		*domains;
+	struct pool_view	*pools;
 	struct entry		**listings;
 	size_t			 listing_count;
 	struct override		*overrides;	/* sorted by target */
@@ -326,6 +331,7 @@ collect_parties(struct board *b)
 		    (size_t)find_domain(b, p->domains[i].asked);
 	}
 	b->lists = xcalloc(p->list_count, sizeof(*b->lists));
+	b->pools = xcalloc(p->pool_count, sizeof(*b->pools));
 }
 
 static void
@@ -350,6 +356,7 @@ free_facts(struct board *b)
 	}
 	free(b->egress);
 	free(b->domains);
+	free(b->pools);
 	free(b->listings);
 	free(b->subjects);
 	free(b->lists);
@@ -366,8 +373,11 @@ board_new(struct policy *p, int64_t now_ms)
 		abort();	/* cannot fail for a plain mutex */
 	collect_subjects(b);
 	collect_parties(b);
-	for (i = 0; i < p->egress_count; i++)
+	for (i = 0; i < p->egress_count; i++) {
 		b->egress[i].standing.since_ms = now_ms;
+		volume_begin(&b->egress[i].volume, p->egress[i].traffic,
+		    now_ms);
+	}
 	for (i = 0; i < p->domain_count; i++)
 		b->domains[i].standing.since_ms = now_ms;
 	b->dirty = true;
@@ -785,9 +795,11 @@ normal_target(const char *target, char *out)
 		snprintf(out, BOARD_NAME_MAX, "domain:%s", domain);
 		return NULL;
 	}
+	if (strncmp(target, "provider:", 9) == 0)
+		return plain_name(target + 9) ? NULL : "names no provider";
 	return plain_name(target) ? NULL :
 	    "is none of: an egress, an address, account:NAME, domain:NAME, "
-	    "all";
+	    "provider:NAME, all";
 }
 
 /* Does this host have what the target names? */
@@ -795,7 +807,13 @@ static bool
 target_known(const struct board *b, const char *target)
 {
 	struct addr a;
+	size_t i;
 
+	for (i = 0; strncmp(target, "provider:", 9) == 0 &&
+	    i < b->policy->provider_count; i++) {
+		if (text_same(b->policy->providers[i].name, target + 9))
+			return true;
+	}
 	/* A domain is only meant where "domain:" stands before it. */
 	return strcasecmp(target, "all") == 0 ||
 	    strncmp(target, "account:", 8) == 0 ||
@@ -813,7 +831,9 @@ board_target(const struct board *b, const char *target, char *out)
 	if (wrong != NULL)
 		return wrong;
 	if (!target_known(b, out))
-		return "is no egress or address of this host";
+		return strncmp(out, "provider:", 9) == 0 ?
+		    "is no provider of providers.conf" :
+		    "is no egress or address of this host";
 	/* One spelling, for the keys of Redis mind the case. */
 	if ((egress = policy_find_egress(b->policy, out)) != -1)
 		text_copy(out, BOARD_NAME_MAX, b->policy->egress[egress].name);
@@ -868,7 +888,9 @@ override_event(struct board *b, const struct override *o, enum word from,
 	    o->until_ms != 0 ? duration_text(o->until_ms - now_ms, left) : "",
 	    reason[0] != '\0' ? " (" : "", reason,
 	    reason[0] != '\0' ? ")" : "",
-	    known ? "" : "; no egress or address of this host");
+	    known ? "" : strncmp(o->target, "provider:", 9) == 0 ?
+	    "; no provider of providers.conf" :
+	    "; no egress or address of this host");
 }
 
 static void
@@ -947,45 +969,21 @@ board_get_override(const struct board *b, size_t i)
 	return &b->overrides[i];
 }
 
-static const struct override *
-active_override(const struct board *b, const char *target, int64_t now_ms)
-{
-	bool found;
-	size_t i = override_place(b, target, &found);
-
-	if (!found || (b->overrides[i].until_ms != 0 &&
-	    b->overrides[i].until_ms <= now_ms))
-		return NULL;
-	return &b->overrides[i];
-}
-
-static void
-weigh(const struct override **best, const struct override *o)
-{
-	if (o != NULL && (*best == NULL || ((*best)->word == WORD_SEND &&
-	    o->word == WORD_STOP)))
-		*best = o;
-}
-
 enum state
 board_effective(const struct board *b, size_t egress, int64_t now_ms,
     const struct override **by)
 {
 	const struct egress *e = &b->policy->egress[egress];
-	const struct override *o = NULL;
-	char text[ADDR_TEXT_MAX];
-	size_t i;
+	enum state state = b->egress[egress].standing.state;
+	const struct override *o;
 
-	weigh(&o, active_override(b, "all", now_ms));
-	weigh(&o, active_override(b, e->name, now_ms));
-	for (i = 0; i < e->addr_count; i++)
-		weigh(&o, active_override(b, addr_text(&e->addrs[i], text),
-		    now_ms));
+	o = words_for_egress(b->overrides, b->override_count, e, now_ms);
 	if (by != NULL)
 		*by = o;
 	if (o != NULL)
 		return o->word == WORD_STOP ? STATE_STOPPED : STATE_SENDING;
-	return b->egress[egress].standing.state;
+	return state == STATE_SENDING && b->pools[e->pool].guarded ?
+	    STATE_STOPPED : state;
 }
 
 /* --- states ------------------------------------------------------------ */
@@ -1191,18 +1189,175 @@ answered_ms(const struct board *b, const struct party *party)
 	return oldest == INT64_MAX && asked ? 0 : oldest;
 }
 
+/* --- pools and volumes -------------------------------------------------- */
+
+const struct pool_view *
+board_pool(const struct board *b, size_t pool)
+{
+	return &b->pools[pool];
+}
+
+const struct volume *
+board_volume(const struct board *b, size_t egress)
+{
+	return &b->egress[egress].volume;
+}
+
+void
+board_set_gated(struct board *b, size_t egress, bool gated)
+{
+	if (b->egress[egress].gated != gated)
+		b->dirty = true;
+	b->egress[egress].gated = gated;
+}
+
+void
+board_set_fresh(struct board *b, size_t egress)
+{
+	b->egress[egress].standing.fresh = true;
+	b->dirty = true;
+}
+
 static void
-tick_party(struct board *b, struct party *party, const char *what,
-    const char *name, int64_t now_ms, int64_t *next)
+guard_event(struct board *b, size_t pool, int64_t now_ms)
+{
+	const struct pool *p = &b->policy->pools[pool];
+	const struct pool_view *g = &b->pools[pool];
+	struct board_event *e = new_event(b, EVENT_GUARD, now_ms);
+	char window[DURATION_TEXT_MAX];
+
+	snprintf(e->egress, sizeof(e->egress), "pool:%s", p->name);
+	text_copy(e->from, sizeof(e->from), g->guarded ? "open" : "guarded");
+	text_copy(e->to, sizeof(e->to), g->guarded ? "guarded" : "open");
+	if (g->guarded)
+		snprintf(e->text, sizeof(e->text), "pool %s: %zu of its "
+		    "egresses were stopped within %s, more than burn_limit = "
+		    "%d: the cause is still at work, so the others stop too "
+		    "rather than be the next; find the cause, then "
+		    "\"mailbrake send NAME\" lets one go on", p->name,
+		    g->stopped, duration_text(p->burn_window_ms, window),
+		    p->burn_limit);
+	else
+		snprintf(e->text, sizeof(e->text), "pool %s: no longer more "
+		    "than %d egresses stopped within %s: the others go on",
+		    p->name, p->burn_limit,
+		    duration_text(p->burn_window_ms, window));
+}
+
+/* How many were stopped lately and are not back; the pool is guarded while
+ * that is too many and somebody is left to be saved. */
+static void
+tick_pool(struct board *b, size_t pool, int64_t now_ms, int64_t *next)
+{
+	const struct pool *p = &b->policy->pools[pool];
+	struct pool_view *g = &b->pools[pool], before = *g;
+	size_t i, left = 0;
+	int64_t oldest = 0;
+
+	g->stopped = 0;
+	for (i = 0; i < p->egress_count; i++) {
+		const struct standing *s = &b->egress[p->egress[i]].standing;
+
+		if (s->state == STATE_SENDING) {
+			left++;
+			continue;
+		}
+		if (s->stopped_ms == 0 ||
+		    now_ms - s->stopped_ms >= p->burn_window_ms)
+			continue;
+		g->stopped++;
+		sooner(&oldest, s->stopped_ms + p->burn_window_ms);
+	}
+	g->guarded = p->burn_limit > 0 &&
+	    g->stopped > (size_t)p->burn_limit && left > 0;
+	g->until_ms = g->guarded ? oldest : 0;
+	if (g->guarded != before.guarded)
+		guard_event(b, pool, now_ms);
+	if (memcmp(&before, g, sizeof(before)) != 0)
+		b->dirty = true;
+	sooner(next, g->until_ms);
+}
+
+/* Does everybody in this pool send, so that mail takes its usual ways? */
+static bool
+pool_as_usual(const struct board *b, size_t pool, int64_t now_ms)
+{
+	const struct pool *p = &b->policy->pools[pool];
+	size_t i;
+
+	for (i = 0; i < p->egress_count; i++) {
+		if (board_effective(b, p->egress[i], now_ms, NULL) !=
+		    STATE_SENDING)
+			return false;
+	}
+	return true;
+}
+
+static void
+tick_volume(struct board *b, size_t egress, int64_t now_ms)
+{
+	const struct egress *e = &b->policy->egress[egress];
+	struct party *party = &b->egress[egress];
+	struct standing *s = &party->standing;
+	struct volume *v = &party->volume;
+	bool as_usual = pool_as_usual(b, e->pool, now_ms), full;
+	uint64_t own = v->passed, accepted = v->accepted;
+	double limit;
+
+	if (volume_read(v, e->traffic, &s->usual, as_usual, now_ms))
+		b->dirty = true;
+	if (s->state == STATE_PROBATION && v->accepted != accepted)
+		b->dirty = true;
+	if (s->fresh && v->passed != own) {
+		s->fresh = false;
+		b->dirty = true;
+	}
+	limit = usual_limit(&s->usual,
+	    b->policy->pools[e->pool].reroute_limit);
+	full = limit > 0 && !as_usual && v->hour_rerouted > 0 &&
+	    (double)v->hour >= limit;
+	if (full && !party->full)
+		board_note(b, EVENT_NOTE, now_ms, "egress %s: %llu messages "
+		    "in this hour, its usual number is %.0f: it takes no "
+		    "more rerouted mail until the next", e->name,
+		    (unsigned long long)v->hour, s->usual.per_hour);
+	if (full != party->full)
+		b->dirty = true;
+	party->full = full;
+}
+
+/* A probation ends by time, unless where much mail is usual hardly any went
+ * to prove that it is good. */
+static bool
+proven(const struct board *b, const struct party *party, int64_t now_ms)
+{
+	const struct standing *s = &party->standing;
+	const struct policy *p = b->policy;
+	double hours = (double)(now_ms - s->since_ms) / TRAFFIC_HOUR_MS;
+
+	return s->usual.hours < TRAFFIC_KNOWN_HOURS ||
+	    now_ms - s->since_ms >= 4 * p->resume_ramp_ms ||
+	    party->volume.accepted >= (uint64_t)p->resume_canaries ||
+	    hours * s->usual.per_hour < p->resume_canaries;
+}
+
+static void
+tick_party(struct board *b, struct party *party,
+    const struct traffic *traffic, const char *what, const char *name,
+    int64_t now_ms, int64_t *next)
 {
 	struct standing *s = &party->standing, before = *s;
 	const struct listing *worst;
 	enum state from;
 	int sum = score(b, party, &worst);
 
-	if (standing_step(s, b->policy, sum, s->state != STATE_SENDING ?
-	    answered_ms(b, party) : 0, now_ms, &from))
+	if (standing_step(s, b->policy, sum, s->state == STATE_SENDING ||
+	    (s->state == STATE_PROBATION && !proven(b, party, now_ms)) ? 0 :
+	    answered_ms(b, party), now_ms, &from)) {
 		state_event(b, s, what, name, from, worst, now_ms);
+		if (traffic != NULL)
+			volume_restart(&party->volume, traffic);
+	}
 	if (memcmp(&before, s, sizeof(before)) != 0)
 		b->dirty = true;
 	/* What waits for an answer is looked at when there is one. */
@@ -1227,11 +1382,16 @@ board_tick(struct board *b, int64_t now_ms)
 		i++;
 	}
 	for (i = 0; i < b->policy->egress_count; i++)
-		tick_party(b, &b->egress[i], "egress",
+		tick_party(b, &b->egress[i],
+		    b->policy->egress[i].traffic, "egress",
 		    b->policy->egress[i].name, now_ms, &next);
 	for (i = 0; i < b->policy->domain_count; i++)
-		tick_party(b, &b->domains[i], "domain",
+		tick_party(b, &b->domains[i], NULL, "domain",
 		    b->policy->domains[i].name, now_ms, &next);
+	for (i = 0; i < b->policy->pool_count; i++)
+		tick_pool(b, i, now_ms, &next);
+	for (i = 0; i < b->policy->egress_count; i++)
+		tick_volume(b, i, now_ms);
 	return next;
 }
 
@@ -1270,6 +1430,34 @@ keep_gone(struct subject_facts *now, const struct subject_facts *was,
 	}
 }
 
+/* The new policy counts anew. */
+static void
+keep_egress(struct party *now, const struct traffic *traffic,
+    const struct party *was, int64_t now_ms)
+{
+	now->standing = was->standing;
+	now->full = was->full;
+	now->gated = was->gated;
+	volume_begin(&now->volume, traffic, now_ms);
+	now->volume.hour_ms = was->volume.hour_ms;
+	now->volume.hour = was->volume.hour;
+	now->volume.hour_rerouted = was->volume.hour_rerouted;
+	now->volume.tainted = was->volume.tainted;
+	now->volume.accepted = was->volume.accepted;
+	/* Where the new counter would have stood: below nothing is fine, for
+	 * only differences are asked for. */
+	now->volume.delivered_before -= was->volume.delivered -
+	    was->volume.delivered_before;
+}
+
+static void
+new_egress(struct party *now, const struct traffic *traffic, int64_t now_ms)
+{
+	now->standing.since_ms = now_ms;
+	now->standing.fresh = true;
+	volume_begin(&now->volume, traffic, now_ms);
+}
+
 void
 board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 {
@@ -1294,9 +1482,20 @@ board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 		int was = policy_find_egress(old.policy, p->egress[i].name);
 
 		if (was != -1)
-			b->egress[i].standing = old.egress[was].standing;
+			keep_egress(&b->egress[i], p->egress[i].traffic,
+			    &old.egress[was], now_ms);
 		else
-			b->egress[i].standing.since_ms = now_ms;
+			new_egress(&b->egress[i], p->egress[i].traffic,
+			    now_ms);
+	}
+	for (i = 0; i < p->pool_count; i++) {
+		size_t was;
+
+		for (was = 0; was < old.policy->pool_count; was++) {
+			if (strcmp(old.policy->pools[was].name,
+			    p->pools[i].name) == 0)
+				b->pools[i] = old.pools[was];
+		}
 	}
 	for (i = 0; i < p->list_count; i++) {
 		int was = policy_find_list(old.policy, p->lists[i].zone);
@@ -1350,6 +1549,13 @@ fill_view(const struct board *b, const struct party *party,
 	out->since_ms = s->since_ms;
 	out->until_ms = s->until_ms;
 	out->score = score(b, party, &worst);
+	out->fresh = s->fresh;
+	out->full = party->full;
+	out->gated = party->gated;
+	out->usual = s->usual.hours >= TRAFFIC_KNOWN_HOURS ?
+	    s->usual.per_hour : 0;
+	out->accepted = party->volume.accepted;
+	out->delivered_before = party->volume.delivered_before;
 	for (i = 0; i < party->subject_count; i++) {
 		for (e = b->subjects[party->subjects[i]].listings; e != NULL;
 		    e = e->next)
@@ -1370,6 +1576,7 @@ free_view(struct counted_view *c)
 	policy_unref((struct policy *)(uintptr_t)c->view.policy);
 	free((void *)(uintptr_t)c->view.egress);
 	free((void *)(uintptr_t)c->view.domains);
+	free((void *)(uintptr_t)c->view.pools);
 	free((void *)(uintptr_t)c->view.overrides);
 	free(c);
 }
@@ -1379,6 +1586,7 @@ board_publish(struct board *b)
 {
 	struct counted_view *c, *old;
 	struct party_view *egress, *domains;
+	struct pool_view *pools;
 	struct override *overrides;
 	size_t i;
 
@@ -1391,6 +1599,9 @@ board_publish(struct board *b)
 	domains = xcalloc(b->policy->domain_count, sizeof(*domains));
 	for (i = 0; i < b->policy->domain_count; i++)
 		fill_view(b, &b->domains[i], &domains[i]);
+	pools = xcalloc(b->policy->pool_count, sizeof(*pools));
+	for (i = 0; i < b->policy->pool_count; i++)
+		pools[i] = b->pools[i];
 	overrides = xcalloc(b->override_count, sizeof(*overrides));
 	if (b->override_count > 0)
 		memcpy(overrides, b->overrides,
@@ -1398,7 +1609,8 @@ board_publish(struct board *b)
 	c = xcalloc(1, sizeof(*c));
 	c->references = 1;
 	c->view = (struct view){ .policy = policy_ref(b->policy),
-	    .egress = egress, .domains = domains, .overrides = overrides,
+	    .egress = egress, .domains = domains,
+	    .pools = pools, .overrides = overrides,
 	    .override_count = b->override_count,
 	    .generation = ++b->generation };
 	pthread_mutex_lock(&b->lock);

@@ -105,6 +105,10 @@ struct standing {
 	int64_t		 resumed_ms;	/* sending again since; 0 long ago */
 	int		 relapses;
 	int		 score;
+	int64_t		 stopped_ms;	/* stopped last; 0 never */
+	struct usual	 usual;
+	bool		 fresh;		/* never used before: no message of
+					 * its own was ever seen */
 };
 
 enum event_kind {
@@ -115,6 +119,8 @@ enum event_kind {
 	EVENT_UNCONFIRMED,	/* the second look did not agree */
 	EVENT_HEALTH,		/* a list's health changed */
 	EVENT_OVERRIDE,		/* set, changed, removed or ended */
+	EVENT_GUARD,		/* a pool stops, or may go on */
+	EVENT_QUEUE,		/* the gate, a flush, a portion released */
 	EVENT_NOTE,		/* anything else worth a line */
 	EVENT_KINDS
 };
@@ -187,8 +193,10 @@ const struct override *board_get_override(const struct board *, size_t);
 const char	*board_target(const struct board *, const char *target,
 		    char *out);
 
-/* Lets time act.  Returns when it wants to be called next (wall clock), or
- * 0 if nothing is due. */
+/* Lets time act, and reads what front ends counted.  Returns when it wants to
+ * be called next (wall clock), or 0 if nothing is due; the counters want a
+ * look every BOARD_BEAT_MS besides. */
+#define BOARD_BEAT_MS	10000
 int64_t		 board_tick(struct board *, int64_t now_ms);
 
 /* What happened since the last call, oldest first; false when none left. */
@@ -224,9 +232,20 @@ enum health	 board_list_health(const struct board *, size_t list,
 /* True if any list that should see this egress cannot. */
 bool		 board_blind(const struct board *, size_t egress);
 int64_t		 board_checked_ms(const struct board *, size_t egress);
-/* State with overrides; *by is the override that decides, or NULL. */
+/* State with overrides and the guard of its pool; *by is the override that
+ * decides, or NULL. */
 enum state	 board_effective(const struct board *, size_t egress,
 		    int64_t now_ms, const struct override **by);
+
+/* The guard of a pool, now. */
+const struct pool_view *board_pool(const struct board *, size_t pool);
+/* What this hour brought; NULL never. */
+const struct volume *board_volume(const struct board *, size_t egress);
+/* The MTA's configuration was seen to ask the gate of this egress, or not:
+ * only then may mail be taken that the gate has to keep. */
+void		 board_set_gated(struct board *, size_t egress, bool gated);
+/* This egress was not there when the rest of the state was kept. */
+void		 board_set_fresh(struct board *, size_t egress);
 
 /* --- views: any thread ------------------------------------------------- */
 
@@ -240,12 +259,30 @@ struct party_view {
 	char		 zone[BOARD_NAME_MAX];
 	char		 listing[48];		/* name, or code */
 	size_t		 listing_count;
+	/* Egresses only. */
+	bool		 fresh;			/* never used before */
+	bool		 full;			/* takes no more for others
+						 * in this hour */
+	bool		 gated;			/* the MTA asks our gate */
+	double		 usual;			/* messages an hour; 0 not
+						 * known */
+	uint64_t	 accepted;		/* messages since since_ms */
+	uint64_t	 delivered_before;	/* its counter at since_ms */
+};
+
+/* The cascade guard: so many egresses of the pool were stopped lately that
+ * the rest would be next. */
+struct pool_view {
+	bool		 guarded;
+	size_t		 stopped;		/* within burn_window */
+	int64_t		 until_ms;		/* when time alone ends it */
 };
 
 struct view {
 	const struct policy	*policy;
 	const struct party_view	*egress;	/* policy->egress_count */
 	const struct party_view	*domains;	/* policy->domain_count */
+	const struct pool_view	*pools;		/* policy->pool_count */
 	const struct override	*overrides;	/* sorted by target */
 	size_t			 override_count;
 	uint64_t		 generation;

@@ -12,12 +12,14 @@
 
 #include "base/domain.h"
 #include "base/text.h"
+#include "core/pool.h"
+#include "core/words.h"
 
 #define SHARE_FLOOR	0.05	/* the canaries of a probation */
 
 static const char *const why_names[] = {
 	"clean", "local", "operator-stop", "operator-send", "listed",
-	"probation-pass", "probation-wait", "no-egress",
+	"probation-pass", "probation-wait", "no-egress", "guarded",
 };
 
 static_assert(sizeof(why_names) / sizeof(why_names[0]) == WHY_KINDS,
@@ -31,45 +33,12 @@ why_name(enum why w)
 
 /* --- overrides --------------------------------------------------------- */
 
-static int
-compare_target(const void *key, const void *item)
-{
-	return strcasecmp(key, ((const struct override *)item)->target);
-}
-
-static const struct override *
-find_override(const struct view *v, const char *target, int64_t now_ms)
-{
-	const struct override *o;
-
-	o = bsearch(target, v->overrides, v->override_count,
-	    sizeof(*v->overrides), compare_target);
-	if (o != NULL && o->until_ms != 0 && o->until_ms <= now_ms)
-		return NULL;
-	return o;
-}
-
 static const struct override *
 find_named(const struct view *v, const char *kind, const char *name,
     int64_t now_ms)
 {
-	char target[BOARD_NAME_MAX];
-
-	if (v->override_count == 0 || name == NULL || name[0] == '\0' ||
-	    (size_t)snprintf(target, sizeof(target), "%s%s", kind, name) >=
-	    sizeof(target))
-		return NULL;
-	return find_override(v, target, now_ms);
-}
-
-/* A stop beats every send: who stops an account does not want it let out by
- * a send that was meant for the address. */
-static void
-weigh(const struct override **best, const struct override *o)
-{
-	if (o != NULL && (*best == NULL || ((*best)->word == WORD_SEND &&
-	    o->word == WORD_STOP)))
-		*best = o;
+	return words_find_named(v->overrides, v->override_count, kind, name,
+	    now_ms);
 }
 
 /* With SMTPUTF8 (RFC 6531) a sender's domain may come as it is written, and
@@ -94,28 +63,25 @@ weigh_domains(const struct override **best, const struct view *v,
     const char *domain, int64_t now_ms)
 {
 	while (domain != NULL) {
-		weigh(best, find_named(v, "domain:", domain, now_ms));
+		words_weigh(best, find_named(v, "domain:", domain, now_ms));
 		if ((domain = strchr(domain, '.')) != NULL)
 			domain++;
 	}
 }
 
+/* A word for mail to a provider, whoever sends it. */
 static const struct override *
-egress_override(const struct view *v, int egress, int64_t now_ms)
+provider_word(const struct view *v, const struct envelope *env,
+    int64_t now_ms)
 {
-	const struct egress *e = &v->policy->egress[egress];
-	const struct override *best = NULL;
-	char text[ADDR_TEXT_MAX];
-	size_t i;
+	int provider;
 
-	if (v->override_count == 0)
+	if (v->override_count == 0 || env->recipient == NULL)
 		return NULL;
-	weigh(&best, find_override(v, "all", now_ms));
-	weigh(&best, find_override(v, e->name, now_ms));
-	for (i = 0; i < e->addr_count; i++)
-		weigh(&best, find_override(v, addr_text(&e->addrs[i], text),
-		    now_ms));
-	return best;
+	provider = policy_find_provider(v->policy,
+	    text_domain(env->recipient));
+	return provider == -1 ? NULL : find_named(v, "provider:",
+	    v->policy->providers[provider].name, now_ms);
 }
 
 /* --- the way out ------------------------------------------------------- */
@@ -132,22 +98,6 @@ any_same(char *const *v, size_t count, const char *text)
 	return false;
 }
 
-static int
-egress_by_transport(const struct policy *p, const char *transport)
-{
-	size_t i, j;
-
-	for (i = 0; i < p->egress_count; i++) {
-		const struct egress *e = &p->egress[i];
-
-		for (j = 0; j < e->transport_count; j++) {
-			if (strcmp(e->transports[j], transport) == 0)
-				return (int)i;
-		}
-	}
-	return -1;
-}
-
 /* A transport that an egress names leads out, whatever else it is called:
  * Sendmail gives all mail for a smart host to "relay". */
 static bool
@@ -156,7 +106,7 @@ is_local(const struct policy *p, const struct envelope *env)
 	const char *domain, *sign;
 
 	if (env->transport != NULL)
-		return egress_by_transport(p, env->transport) == -1 &&
+		return policy_find_transport(p, env->transport) == -1 &&
 		    any_same(p->local_transports, p->local_transport_count,
 		    env->transport);
 	if (env->recipient == NULL || env->recipient[0] == '\0')
@@ -185,47 +135,74 @@ matches(const char *pattern, const char *mailbox)
 	return text_same(pattern, mailbox);
 }
 
-/* The MTA's own word counts most; else the routes; else the first pool's
- * preferred egress. */
-static int
-find_egress(const struct policy *p, const struct envelope *env)
+static size_t
+find_pool(const struct policy *p, const struct envelope *env)
 {
-	size_t i, pool = 0;
-	int named;
+	size_t i;
 
-	if (env->transport != NULL &&
-	    (named = egress_by_transport(p, env->transport)) != -1)
-		return named;
 	for (i = 0; i < p->route_count; i++) {
 		const struct route *r = &p->routes[i];
 
 		if (matches(r->sender, env->sender) &&
 		    matches(r->recipient, env->recipient) &&
 		    (r->account == NULL ||
-		    text_same(r->account, env->account))) {
-			pool = r->pool;
-			break;
-		}
+		    text_same(r->account, env->account)))
+			return r->pool;
 	}
-	if (pool < p->pool_count && p->pools[pool].egress_count > 0)
-		return (int)p->pools[pool].egress[0];
-	return p->egress_count > 0 ? 0 : -1;
+	return 0;
+}
+
+/* The way on a good day by the routes, and the one that it is about: the
+ * MTA's own word counts most. */
+static void
+find_way(struct verdict *d, const struct view *v, const struct envelope *env,
+    const char *domain)
+{
+	const struct policy *p = v->policy;
+
+	d->home = pool_home(v, find_pool(p, env), domain);
+	if (d->home == -1 && p->egress_count > 0)
+		d->home = 0;
+	d->egress = env->transport != NULL ?
+	    policy_find_transport(p, env->transport) : -1;
+	if (d->egress == -1)
+		d->egress = d->home;
+	else if (d->home == -1 ||
+	    p->egress[d->home].pool != p->egress[d->egress].pool)
+		d->home = d->egress;
+	d->to = d->egress;
 }
 
 /* --- the verdict ------------------------------------------------------- */
 
-static enum action
-stop_action(const struct policy *p, int egress, const struct envelope *env)
+static bool
+pool_wants(const struct pool *pool, enum action a)
 {
-	const struct pool *pool = &p->pools[p->egress[egress].pool];
+	size_t i;
+
+	for (i = 0; i < pool->action_count; i++) {
+		if (pool->actions[i] == a)
+			return true;
+	}
+	return false;
+}
+
+/* What a front end does with new mail that cannot go now.  The gate keeps
+ * what is in the queue, where the MTA asks it. */
+static enum action
+new_mail_action(const struct pool *pool, bool gated,
+    const struct envelope *env)
+{
 	size_t i;
 
 	if (env->must_take)
-		return ACT_HOLD;
+		return gated ? ACT_QUEUE : ACT_HOLD;
 	if (pool->submission == SUBMISSION_HOLD)
 		return ACT_HOLD;
 	if (pool->submission == SUBMISSION_TEMPFAIL)
 		return ACT_TEMPFAIL;
+	if (pool->submission == SUBMISSION_ACCEPT && gated)
+		return ACT_QUEUE;
 	for (i = 0; i < pool->action_count; i++) {
 		if (pool->actions[i] == ACT_TEMPFAIL ||
 		    pool->actions[i] == ACT_HOLD)
@@ -235,22 +212,88 @@ stop_action(const struct policy *p, int egress, const struct envelope *env)
 }
 
 static void
-stop(struct verdict *d, const struct view *v, const struct envelope *env,
-    enum why why)
+stop(struct verdict *d, const struct view *v, enum why why, enum action act)
 {
 	d->why = why;
-	d->would = stop_action(v->policy, d->egress, env);
-	d->act = v->policy->mode == MODE_OBSERVE ? ACT_PASS : d->would;
+	d->would = act;
+	d->act = v->policy->mode == MODE_OBSERVE ? ACT_PASS : act;
+	if (act != ACT_REROUTE)
+		d->to = -1;
+}
+
+/* The sender is stopped, or the receiver: no other way helps, and no gate
+ * knows of it. */
+static void
+stop_sender(struct verdict *d, const struct view *v,
+    const struct envelope *env, enum why why)
+{
+	const struct pool *pool =
+	    &v->policy->pools[v->policy->egress[d->egress].pool];
+
+	stop(d, v, why, env->asker == ASK_NEW ?
+	    new_mail_action(pool, false, env) : ACT_TEMPFAIL);
+}
+
+/* Who would take this message in place of its egress, or -1. */
+static int
+stand_in(const struct verdict *d, const struct view *v,
+    const struct envelope *env, const char *domain, int64_t now_ms)
+{
+	const struct pool *pool =
+	    &v->policy->pools[v->policy->egress[d->egress].pool];
+
+	/* Only the route map moves mail; what a front end lets in without one
+	 * would leave by the address that is stopped. */
+	if (env->asker == ASK_GATE || !pool_wants(pool, ACT_REROUTE) ||
+	    (env->asker == ASK_NEW && !env->routed))
+		return -1;
+	return pool_stand_in(v, (size_t)d->egress, domain, now_ms);
+}
+
+/* The way out is stopped. */
+static void
+stop_egress(struct verdict *d, const struct view *v,
+    const struct envelope *env, const char *domain, enum why why,
+    int64_t now_ms)
+{
+	const struct egress *e = &v->policy->egress[d->egress];
+	const struct pool *pool = &v->policy->pools[e->pool];
+	bool gated = v->egress[d->egress].gated;
+	enum action act;
+
+	if ((d->to = stand_in(d, v, env, domain, now_ms)) != -1) {
+		stop(d, v, why, ACT_REROUTE);
+		return;
+	}
+	if (env->asker == ASK_GATE) {
+		stop(d, v, why, ACT_TEMPFAIL);
+		return;
+	}
+	act = new_mail_action(pool, gated, env);
+	/* Without a gate the route map must keep the queue itself, though it
+	 * then refuses what should be held. */
+	if (env->asker == ASK_ROUTE && !gated)
+		act = ACT_TEMPFAIL;
+	stop(d, v, why, act);
 }
 
 static double
 share_of(const struct policy *p, const struct party_view *e, int64_t now_ms)
 {
-	double share;
+	double share, good, elapsed = (double)(now_ms - e->since_ms);
 
 	if (p->resume_ramp_ms <= 0)
 		return 1;
-	share = (double)(now_ms - e->since_ms) / (double)p->resume_ramp_ms;
+	share = elapsed / (double)p->resume_ramp_ms;
+	/* As much again as was good so far, where we know how much there
+	 * could have been. */
+	if (e->usual > 0 && elapsed > 0) {
+		good = ((double)p->resume_canaries +
+		    2 * (double)e->accepted) /
+		    (e->usual * elapsed / TRAFFIC_HOUR_MS);
+		if (share > good)
+			share = good;
+	}
 	return share < SHARE_FLOOR ? SHARE_FLOOR : share > 1 ? 1 : share;
 }
 
@@ -258,6 +301,22 @@ double
 decide_share(const struct view *v, size_t egress, int64_t now_ms)
 {
 	return share_of(v->policy, &v->egress[egress], now_ms);
+}
+
+/* The canaries, and twice the share of what is usual since the beginning:
+ * half of it for new mail, half for the queue. */
+uint64_t
+decide_allowance(const struct view *v, size_t egress, int64_t now_ms)
+{
+	const struct policy *p = v->policy;
+	const struct party_view *e = &v->egress[egress];
+	double usual = e->usual > TRAFFIC_FLOOR ? e->usual : TRAFFIC_FLOOR;
+	double hours = (double)(now_ms - e->since_ms) / TRAFFIC_HOUR_MS;
+
+	if (hours < 0)
+		hours = 0;
+	return (uint64_t)p->resume_canaries +
+	    (uint64_t)(hours * usual * share_of(p, e, now_ms));
 }
 
 /* FNV-1a, case folded: the same message always falls on the same point of
@@ -274,13 +333,13 @@ mix(uint32_t h, const char *s)
 
 static double
 message_point(const char *name, const struct party_view *e,
-    const struct envelope *env)
+    const char *sender, const char *recipient)
 {
 	uint32_t h = 2166136261u;
 
 	h = mix(h, name);
-	h = mix(h, env->sender);
-	h = mix(h, env->recipient);
+	h = mix(h, sender);
+	h = mix(h, recipient);
 	h ^= (uint32_t)e->since_ms;
 	h ^= h >> 16;		/* the last characters reach the top bits */
 	h *= 0x85ebca6bu;
@@ -290,48 +349,79 @@ message_point(const char *name, const struct party_view *e,
 	return (double)h / 4294967296.0;
 }
 
-/* False if the evidence against this party stops the message. */
+/* False if the evidence against the sender's domain stops the message.  In
+ * probation new mail is sampled where it comes in, and only there. */
 static bool
-evidence_lets(struct verdict *d, const struct view *v,
-    const struct party_view *e, const char *name, const struct envelope *env,
-    int64_t now_ms)
+domain_lets(struct verdict *d, const struct view *v,
+    const struct envelope *env, int64_t now_ms)
 {
-	switch (e->state) {
-	case STATE_STOPPED:
-		d->until_ms = e->until_ms;
-		stop(d, v, env, WHY_LISTED);
+	const struct party_view *e = &v->domains[d->domain];
+
+	d->until_ms = e->until_ms;
+	if (e->state == STATE_STOPPED) {
+		stop_sender(d, v, env, WHY_LISTED);
 		return false;
-	case STATE_PROBATION:
-		d->until_ms = e->until_ms;
-		if (message_point(name, e, env) >=
-		    share_of(v->policy, e, now_ms)) {
-			stop(d, v, env, WHY_PROBATION_WAIT);
-			return false;
-		}
-		d->why = WHY_PROBATION_PASS;
-		return true;
-	case STATE_SENDING:
-	case STATE_KINDS:
-		break;
 	}
+	if (e->state != STATE_PROBATION) {
+		d->until_ms = 0;
+		return true;
+	}
+	if (env->asker == ASK_NEW && message_point(
+	    v->policy->domains[d->domain].name, e, env->sender,
+	    env->recipient) >= share_of(v->policy, e, now_ms)) {
+		stop_sender(d, v, env, WHY_PROBATION_WAIT);
+		return false;
+	}
+	d->why = WHY_PROBATION_PASS;
 	return true;
+}
+
+/*
+ * A growing share goes by its own way again.  The rest is sampled where
+ * nothing is remembered: the gate counts deliveries, a front end draws by
+ * sender and recipient.  Where another egress takes the rest, the route map
+ * has to say the same for all mail of a sender, for the MTA keeps its answer
+ * for a while; then the sender alone decides, at the front as well.
+ */
+static void
+probation(struct verdict *d, const struct view *v,
+    const struct envelope *env, const char *domain, int64_t now_ms)
+{
+	const struct party_view *e = &v->egress[d->egress];
+	const char *name = v->policy->egress[d->egress].name;
+	double share = share_of(v->policy, e, now_ms);
+	bool goes;
+
+	d->until_ms = e->until_ms;
+	if (env->asker == ASK_GATE)
+		goes = env->let_out <
+		    decide_allowance(v, (size_t)d->egress, now_ms);
+	else if (stand_in(d, v, env, domain, now_ms) != -1)
+		goes = message_point(name, e, env->sender, NULL) < share;
+	else if (env->asker == ASK_ROUTE)
+		goes = true;
+	else
+		goes = message_point(name, e, env->sender,
+		    env->recipient) < share;
+	if (goes)
+		d->why = WHY_PROBATION_PASS;
+	else
+		stop_egress(d, v, env, domain, WHY_PROBATION_WAIT, now_ms);
 }
 
 /* The sender's domain first: it is stopped whichever way the mail goes.
  * egress_free: an operator's "send" for the egress. */
 static void
 by_evidence(struct verdict *d, const struct view *v,
-    const struct envelope *env, const struct override *egress_free,
-    int64_t now_ms)
+    const struct envelope *env, const char *sender,
+    const struct override *egress_free, int64_t now_ms)
 {
-	const struct policy *p = v->policy;
-	char normal[DOMAIN_MAX];
-	int domain = policy_find_domain(p, sender_domain(env, normal));
+	const struct party_view *e = &v->egress[d->egress];
+	int domain = policy_find_domain(v->policy, sender);
 
 	if (domain != -1) {
 		d->domain = domain;
-		if (!evidence_lets(d, v, &v->domains[domain],
-		    p->domains[domain].name, env, now_ms))
+		if (!domain_lets(d, v, env, now_ms))
 			return;
 		d->domain = -1;
 	}
@@ -341,46 +431,73 @@ by_evidence(struct verdict *d, const struct view *v,
 		d->why = WHY_OPERATOR_SEND;
 		return;
 	}
-	evidence_lets(d, v, &v->egress[d->egress],
-	    p->egress[d->egress].name, env, now_ms);
+	switch (e->state) {
+	case STATE_STOPPED:
+		d->until_ms = e->until_ms;
+		stop_egress(d, v, env, sender, WHY_LISTED, now_ms);
+		break;
+	case STATE_PROBATION:
+		probation(d, v, env, sender, now_ms);
+		break;
+	case STATE_SENDING:
+		if (v->pools[v->policy->egress[d->egress].pool].guarded) {
+			d->until_ms = v->pools[v->policy->egress[
+			    d->egress].pool].until_ms;
+			stop_egress(d, v, env, sender, WHY_GUARDED, now_ms);
+		}
+		break;
+	case STATE_KINDS:
+		break;
+	}
 }
 
 struct verdict
 decide(const struct view *v, const struct envelope *env, int64_t now_ms)
 {
 	struct verdict d = { .act = ACT_PASS, .would = ACT_PASS,
-	    .why = WHY_CLEAN, .egress = -1, .domain = -1 };
+	    .why = WHY_CLEAN, .egress = -1, .home = -1, .to = -1,
+	    .domain = -1 };
 	const struct override *account, *way, *o = NULL;
 	char normal[DOMAIN_MAX];
+	const char *sender = sender_domain(env, normal);
 
-	if ((d.egress = find_egress(v->policy, env)) == -1) {
+	find_way(&d, v, env, sender);
+	if (d.egress == -1) {
 		d.why = WHY_NO_EGRESS;
 		return d;
 	}
 	/* A stopped account sends nothing at all, not even to colleagues. */
 	account = find_named(v, "account:", env->account, now_ms);
-	weigh(&o, account);
+	words_weigh(&o, account);
 	if (is_local(v->policy, env) &&
 	    (account == NULL || account->word != WORD_STOP)) {
 		d.why = WHY_LOCAL;
-		d.egress = -1;
+		d.egress = d.home = d.to = -1;
 		return d;
 	}
-	weigh_domains(&o, v, sender_domain(env, normal), now_ms);
-	way = egress_override(v, d.egress, now_ms);
-	/* A send for the egress says nothing of the sender's domain; one for
-	 * all does. */
-	if (way != NULL && (way->word == WORD_STOP ||
-	    strcasecmp(way->target, "all") == 0))
-		weigh(&o, way);
+	weigh_domains(&o, v, sender, now_ms);
+	words_weigh(&o, provider_word(v, env, now_ms));
+	way = words_for_egress(v->overrides, v->override_count,
+	    &v->policy->egress[d.egress], now_ms);
+	/* A stop of the way alone leaves other ways; a send for it says
+	 * nothing of the sender's domain, but one for all does. */
+	if (way != NULL && way->word == WORD_STOP &&
+	    (o == NULL || o->word == WORD_SEND)) {
+		d.override = way;
+		d.until_ms = way->until_ms;
+		stop_egress(&d, v, env, sender, WHY_OPERATOR_STOP, now_ms);
+		return d;
+	}
+	if (way != NULL && strcasecmp(way->target, "all") == 0)
+		words_weigh(&o, way);
 	if (o == NULL) {
-		by_evidence(&d, v, env, way, now_ms);
+		by_evidence(&d, v, env, sender, way, now_ms);
 		return d;
 	}
 	d.override = o;
 	d.until_ms = o->until_ms;
 	if (o->word == WORD_STOP)
-		stop(&d, v, env, WHY_OPERATOR_STOP);
+		stop_sender(&d, v, env, WHY_OPERATOR_STOP);
 	else
 		d.why = WHY_OPERATOR_SEND;
 	return d;
@@ -419,6 +536,11 @@ verdict_text(const struct view *v, const struct verdict *d,
 		snprintf(buf, VERDICT_TEXT_MAX, "Outbound mail paused: "
 		    "resuming step by step, please try again later "
 		    "[mailbrake %s]", name);
+		break;
+	case WHY_GUARDED:
+		snprintf(buf, VERDICT_TEXT_MAX, "Outbound mail paused: "
+		    "other addresses of this service were listed, this one "
+		    "is kept from being the next [mailbrake %s]", name);
 		break;
 	case WHY_LOCAL:
 		snprintf(buf, VERDICT_TEXT_MAX, "Local mail, never stopped "

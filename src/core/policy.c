@@ -12,7 +12,7 @@
 #include "base/text.h"
 
 static const char *const action_names[] = {
-	"pass", "reroute", "tempfail", "hold",
+	"pass", "reroute", "tempfail", "hold", "queue",
 };
 
 static_assert(sizeof(action_names) / sizeof(action_names[0]) == ACT_KINDS,
@@ -63,6 +63,7 @@ policy_unref(struct policy *p)
 		free(p->egress[i].addrs);
 		free(p->egress[i].hostname);
 		free(p->egress[i].helo_domain);
+		free(p->egress[i].traffic);
 		free_strings(p->egress[i].transports,
 		    p->egress[i].transport_count);
 	}
@@ -86,6 +87,12 @@ policy_unref(struct policy *p)
 		free(p->domains[i].asked);
 	}
 	free(p->domains);
+	for (i = 0; i < p->provider_count; i++) {
+		free(p->providers[i].name);
+		free_strings(p->providers[i].domains,
+		    p->providers[i].domain_count);
+	}
+	free(p->providers);
 	free_strings(p->local_domains, p->local_domain_count);
 	free_strings(p->local_transports, p->local_transport_count);
 	free(p);
@@ -99,6 +106,38 @@ policy_find_egress(const struct policy *p, const char *name)
 	for (i = 0; i < p->egress_count; i++) {
 		if (text_same(p->egress[i].name, name))
 			return (int)i;
+	}
+	return -1;
+}
+
+int
+policy_find_transport(const struct policy *p, const char *transport)
+{
+	size_t i, j;
+
+	for (i = 0; i < p->egress_count; i++) {
+		const struct egress *e = &p->egress[i];
+
+		for (j = 0; j < e->transport_count; j++) {
+			if (strcmp(e->transports[j], transport) == 0)
+				return (int)i;
+		}
+	}
+	return -1;
+}
+
+int
+policy_find_provider(const struct policy *p, const char *domain)
+{
+	size_t i, j;
+
+	if (domain == NULL)
+		return -1;
+	for (i = 0; i < p->provider_count; i++) {
+		for (j = 0; j < p->providers[i].domain_count; j++) {
+			if (domain_within(domain, p->providers[i].domains[j]))
+				return (int)i;
+		}
 	}
 	return -1;
 }

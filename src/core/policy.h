@@ -14,6 +14,7 @@
 
 #include "base/addr.h"
 #include "core/list.h"
+#include "core/traffic.h"
 
 enum mode {
 	MODE_ENFORCE,
@@ -25,6 +26,7 @@ enum action {
 	ACT_REROUTE,
 	ACT_TEMPFAIL,
 	ACT_HOLD,
+	ACT_QUEUE,		/* take it: the gate keeps it in the queue */
 	ACT_KINDS
 };
 
@@ -52,6 +54,9 @@ struct egress {
 	char		*helo_domain;	/* its registered domain, or NULL */
 	size_t		 pool;
 	bool		 watched;	/* false: found private, see loader */
+	int		 weight;	/* its share where mail is spread */
+	bool		 warm;		/* the operator vouches for it */
+	struct traffic	*traffic;	/* counted by front ends */
 };
 
 struct pool {
@@ -64,6 +69,7 @@ struct pool {
 	enum submission	 submission;
 	int		 burn_limit;
 	int64_t		 burn_window_ms;
+	int		 reroute_limit;	/* times the usual volume; 0: none */
 };
 
 /* First match wins; a NULL field matches everything.  "@example.org" is a
@@ -82,6 +88,13 @@ struct sender_domain {
 	char		*asked;
 };
 
+/* A receiver with a block list of its own. */
+struct provider {
+	char		*name;
+	char		**domains;	/* and what is below them */
+	size_t		 domain_count;
+};
+
 struct policy {
 	enum mode	 mode;
 	struct egress	*egress;
@@ -94,6 +107,8 @@ struct policy {
 	size_t		 list_count;
 	struct sender_domain *domains;
 	size_t		 domain_count;
+	struct provider	*providers;
+	size_t		 provider_count;
 	char		**local_domains;
 	size_t		 local_domain_count;
 	char		**local_transports;
@@ -103,6 +118,7 @@ struct policy {
 	int		 resume_clean;	/* clean answers before it is gone */
 	int64_t		 resume_after_ms;
 	int64_t		 resume_ramp_ms;
+	int		 resume_canaries;/* messages that go first */
 	int		 relapse_factor;
 	int64_t		 resume_max_wait_ms;
 	int64_t		 flap_window_ms;/* how long a gone listing is minded */
@@ -119,6 +135,12 @@ void		 policy_unref(struct policy *);
 int		 policy_find_domain(const struct policy *,
 		    const char *sender_domain);
 int		 policy_find_egress(const struct policy *, const char *name);
+/* The egress that uses this transport of the MTA. */
+int		 policy_find_transport(const struct policy *,
+		    const char *transport);
+/* The provider that a recipient's domain belongs to. */
+int		 policy_find_provider(const struct policy *,
+		    const char *domain);
 int		 policy_find_list(const struct policy *, const char *zone);
 
 #endif

@@ -93,6 +93,8 @@ standing_step(struct standing *s, const struct policy *p, int score,
 		s->clean_since_ms = now_ms;
 	if (s->resumed_ms > now_ms)
 		s->resumed_ms = now_ms;
+	if (s->stopped_ms > now_ms)
+		s->stopped_ms = now_ms;
 	s->score = score;
 	what = what_happened(s, p, checked_ms, now_ms);
 	if (what == LISTED && s->state == STATE_STOPPED) {
@@ -107,6 +109,8 @@ standing_step(struct standing *s, const struct policy *p, int score,
 			s->relapses = moves[i].relapse ||
 			    resumed_lately(s, p, now_ms) ? s->relapses + 1 :
 			    0;
+		if (what == LISTED)
+			s->stopped_ms = now_ms;
 		*from = s->state;
 		s->state = moves[i].to;
 		s->since_ms = now_ms;

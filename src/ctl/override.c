@@ -134,7 +134,8 @@ run_auto(const struct args *args)
 
 #define TARGETS								\
 	"TARGET is the name of an egress, one of its addresses, "	\
-	"account:NAME,\ndomain:NAME (of the sender) or all.\n"
+	"account:NAME,\ndomain:NAME (of the sender), provider:NAME (of the "	\
+	"receiver) or all.\n"
 
 #define WORD_OPTIONS							\
 	"\n"								\

@@ -6,13 +6,14 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "front/maps.h"
 
 /* The counters are for people: no order between them is promised. */
 #define COUNT(c)	atomic_fetch_add_explicit(&(c), 1, \
 			    memory_order_relaxed)
 
 static const char *const front_names[] = {
-	"milter", "policy",
+	"milter", "policy", "socketmap",
 };
 
 static_assert(sizeof(front_names) / sizeof(front_names[0]) == FRONT_KINDS,
@@ -26,15 +27,35 @@ front_name(enum front_kind kind)
 	return front_names[kind];
 }
 
+/* A message that will go counts for the egress that it goes by. */
+static void
+count_volume(const struct view *view, const struct verdict *v)
+{
+	struct traffic *t;
+
+	if (v->to == -1 || v->act == ACT_TEMPFAIL || v->act == ACT_HOLD)
+		return;
+	t = view->policy->egress[v->to].traffic;
+	if (v->to == v->home)
+		COUNT(t->passed);
+	else
+		COUNT(t->rerouted);
+}
+
 static struct verdict
-look(struct board *board, const struct envelope *env, int64_t now_ms,
-    char *text)
+look(struct board *board, const struct envelope *asked, int64_t now_ms,
+    char *text, bool counted)
 {
 	const struct view *view = board_view_get(board);
-	struct verdict v = decide(view, env, now_ms);
+	struct envelope env = *asked;
+	struct verdict v;
 
+	env.routed = maps_routed(now_ms);
+	v = decide(view, &env, now_ms);
 	if (v.act != ACT_PASS)
 		verdict_text(view, &v, text);
+	if (counted)
+		count_volume(view, &v);
 	view_put(view);
 	v.override = NULL;		/* was the view's */
 	return v;
@@ -46,7 +67,7 @@ front_ask(enum front_kind kind, struct board *board,
 {
 	struct front_stats *st = &front_stats[kind];
 	int64_t now_ms = clock_wall_ms();
-	struct verdict v = look(board, env, now_ms, text);
+	struct verdict v = look(board, env, now_ms, text, true);
 
 	COUNT(st->requests);
 	COUNT(st->by_action[v.act]);
@@ -59,5 +80,5 @@ front_ask(enum front_kind kind, struct board *board,
 enum action
 front_look(struct board *board, const struct envelope *env, char *text)
 {
-	return look(board, env, clock_wall_ms(), text).act;
+	return look(board, env, clock_wall_ms(), text, false).act;
 }

@@ -16,6 +16,7 @@
 enum front_kind {
 	FRONT_MILTER,
 	FRONT_POLICY,
+	FRONT_SOCKETMAP,
 	FRONT_KINDS
 };
 

@@ -300,8 +300,8 @@ look_again(const struct session *s, enum action *worst, char *text)
 		if (!ask(false, &env, &act, other))
 			return false;
 		/* An answer that has changed is a new one. */
-		if (act != ACT_PASS && s->hold == NULL &&
-		    !ask(true, &env, &act, other))
+		if ((act == ACT_TEMPFAIL || act == ACT_HOLD) &&
+		    s->hold == NULL && !ask(true, &env, &act, other))
 			return false;
 		if (act == ACT_TEMPFAIL && s->must_take)
 			act = ACT_HOLD;

@@ -16,6 +16,8 @@
 #include "base/domain.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "core/pool.h"
+#include "front/maps.h"
 
 #define SENTENCE_MAX	1024
 #define CODE_TEXT_MAX	16
@@ -236,6 +238,27 @@ new_identities(const struct egress *e, size_t i,
 	return array;
 }
 
+/* How much mail takes this way, and whether deliveries ask first. */
+static void
+put_traffic(json_t *o, const struct board *board, size_t i)
+{
+	const struct egress *e = &board_policy(board)->egress[i];
+	const struct standing *st = board_standing(board, i);
+	const struct volume *v = board_volume(board, i);
+	json_t *transports = json_array();
+	size_t k;
+
+	for (k = 0; k < e->transport_count; k++)
+		json_array_append_new(transports, new_text(e->transports[k]));
+	put(o, "transports", transports);
+	put(o, "fresh", json_boolean(st->fresh && !e->warm));
+	put_int(o, "hour", (int64_t)v->hour);
+	put_int(o, "hour_rerouted", (int64_t)v->hour_rerouted);
+	put(o, "usual_per_hour", st->usual.hours < TRAFFIC_KNOWN_HOURS ?
+	    json_null() : json_integer((json_int_t)st->usual.per_hour));
+	put_time(o, "gate_asked", atomic_load(&e->traffic->gate_ms));
+}
+
 static json_t *
 new_egress(const struct board *board, size_t i,
     const struct control_ops *ops, void *ctx, int64_t now_ms)
@@ -261,6 +284,7 @@ new_egress(const struct board *board, size_t i,
 	put_time(o, "checked", board_checked_ms(board, i));
 	put_time(o, "next_check", ops->next_check(ctx, (int)i));
 	put(o, "blind", json_boolean(board_blind(board, i)));
+	put_traffic(o, board, i);
 	put(o, "identity", new_identities(e, i, ops, ctx));
 	put(o, "listings", new_listings(board, &party));
 	return o;
@@ -335,6 +359,13 @@ new_front(const struct control_ops *ops, void *ctx, enum front_kind kind)
 	put_int(o, "tempfailed",
 	    (int64_t)atomic_load(&st->by_action[ACT_TEMPFAIL]));
 	put_int(o, "held", (int64_t)atomic_load(&st->by_action[ACT_HOLD]));
+	put_int(o, "rerouted",
+	    (int64_t)atomic_load(&st->by_action[ACT_REROUTE]));
+	put_int(o, "queued",
+	    (int64_t)atomic_load(&st->by_action[ACT_QUEUE]));
+	put_int(o, "would_reroute",
+	    (int64_t)atomic_load(&st->would[ACT_REROUTE]));
+	put_int(o, "would_queue", (int64_t)atomic_load(&st->would[ACT_QUEUE]));
 	put_int(o, "would_tempfail",
 	    (int64_t)atomic_load(&st->would[ACT_TEMPFAIL]));
 	put_int(o, "would_hold", (int64_t)atomic_load(&st->would[ACT_HOLD]));
@@ -342,6 +373,87 @@ new_front(const struct control_ops *ops, void *ctx, enum front_kind kind)
 	put_int(o, "connections", (int64_t)atomic_load(&st->connections));
 	put_time(o, "last", atomic_load(&st->last_ms));
 	return o;
+}
+
+static json_t *
+new_map(const char *name, const struct map_stats *st)
+{
+	json_t *o = json_object();
+
+	put_text(o, "name", name);
+	put_int(o, "requests", (int64_t)atomic_load(&st->requests));
+	put_time(o, "last", atomic_load(&st->last_ms));
+	return o;
+}
+
+/* The maps that a mail server asks, and under "unknown" what it asks for in
+ * vain. */
+static json_t *
+new_maps(void)
+{
+	json_t *array = json_array();
+	int i;
+
+	for (i = 0; i < MAP_KINDS; i++)
+		json_array_append_new(array, new_map(
+		    map_name((enum map_kind)i), &map_stats[i]));
+	json_array_append_new(array, new_map("unknown", &map_unknown));
+	return array;
+}
+
+/* What each egress of a pool would do for the others now. */
+static json_t *
+new_pool(const struct board *board, const struct view *view, size_t i,
+    int64_t now_ms)
+{
+	const struct pool *pool = &board_policy(board)->pools[i];
+	const struct pool_view *g = board_pool(board, i);
+	json_t *o = json_object(), *members = json_array(), *m;
+	const char *refusal;
+	char text[SENTENCE_MAX];
+	size_t k;
+
+	for (k = 0; k < pool->egress_count; k++) {
+		refusal = pool_refusal(view, pool->egress[k], now_ms);
+		m = json_object();
+		put_text(m, "name",
+		    view->policy->egress[pool->egress[k]].name);
+		put(m, "stands_in", json_boolean(refusal == NULL));
+		put_filled(m, "why_not", refusal);
+		json_array_append_new(members, m);
+	}
+	put_text(o, "name", pool->name);
+	put_text(o, "choose", pool->choose == CHOOSE_SPREAD ? "spread" :
+	    "failover");
+	put(o, "guarded", json_boolean(g->guarded));
+	put_int(o, "stopped_lately", (int64_t)g->stopped);
+	put_int(o, "burn_limit", pool->burn_limit);
+	put_time(o, "until", g->until_ms);
+	text[0] = '\0';
+	if (g->guarded)
+		snprintf(text, sizeof(text), "%zu egresses of this pool were "
+		    "stopped lately, more than burn_limit = %d: the cause is "
+		    "still at work, so the others stop too rather than be "
+		    "the next", g->stopped, pool->burn_limit);
+	put_filled(o, "text", text);
+	put(o, "egress", members);
+	return o;
+}
+
+static json_t *
+new_pools(struct board *board, int64_t now_ms)
+{
+	const struct view *view = board_view_get(board);
+	json_t *array = json_array();
+	size_t i;
+
+	/* Only a reload comes between, and then the next look tells. */
+	for (i = 0; view->policy == board_policy(board) &&
+	    i < view->policy->pool_count; i++)
+		json_array_append_new(array, new_pool(board, view, i,
+		    now_ms));
+	view_put(view);
+	return array;
 }
 
 static json_t *
@@ -360,7 +472,7 @@ new_store(const struct control_ops *ops, void *ctx)
 }
 
 json_t *
-report_status(const struct board *board, const struct control_ops *ops,
+report_status(struct board *board, const struct control_ops *ops,
     void *ctx, int64_t now_ms)
 {
 	const struct policy *policy = board_policy(board);
@@ -400,6 +512,8 @@ report_status(const struct board *board, const struct control_ops *ops,
 	put(o, "overrides", overrides);
 	put(o, "store", new_store(ops, ctx));
 	put(o, "fronts", fronts);
+	put(o, "maps", new_maps());
+	put(o, "pools", new_pools(board, now_ms));
 	return o;
 }
 
@@ -547,6 +661,12 @@ say_why(json_t *reasons, const struct view *view, const struct verdict *v,
 		    v->why == WHY_PROBATION_PASS ? "within that share" :
 		    "not, so far");
 		break;
+	case WHY_GUARDED:
+		say(reasons, "nothing that counts is known against %s, but "
+		    "more egresses of its pool than burn_limit allows were "
+		    "stopped lately, so it stops too rather than be the "
+		    "next", name);
+		break;
 	case WHY_NO_EGRESS:
 		say(reasons, "no egress is known for the way it takes, so "
 		    "nothing can be known against it");
@@ -591,12 +711,47 @@ say_listings(json_t *reasons, const struct board *board,
 	}
 }
 
+/* Which other way there is, or why there is none. */
+static void
+say_ways(json_t *reasons, const struct view *view, const struct verdict *v,
+    const struct envelope *env, int64_t now_ms)
+{
+	const struct policy *policy = view->policy;
+	const struct pool *pool;
+	const char *refusal;
+	size_t i;
+
+	if (v->would == ACT_PASS || v->egress < 0 || v->domain >= 0)
+		return;
+	if (v->would == ACT_REROUTE && v->to >= 0) {
+		say(reasons, "%s of the same pool sends it instead: the mail "
+		    "server asks the route map", policy->egress[v->to].name);
+		return;
+	}
+	if (v->would == ACT_QUEUE)
+		say(reasons, "it is taken into the queue, where the gate "
+		    "keeps it");
+	pool = &policy->pools[policy->egress[v->egress].pool];
+	for (i = 0; i < pool->egress_count; i++) {
+		if (pool->egress[i] == (size_t)v->egress)
+			continue;
+		refusal = pool_refusal(view, pool->egress[i], now_ms);
+		if (refusal != NULL)
+			say(reasons, "%s cannot send it instead: it %s",
+			    policy->egress[pool->egress[i]].name, refusal);
+		else if (!env->routed)
+			say(reasons, "%s could send it instead, but the mail "
+			    "server does not ask the route map",
+			    policy->egress[pool->egress[i]].name);
+	}
+}
+
 static void
 say_reply(json_t *o, const struct view *view, const struct verdict *v)
 {
 	char text[VERDICT_TEXT_MAX], reply[VERDICT_TEXT_MAX + 16];
 
-	if (v->would == ACT_PASS) {
+	if (v->would != ACT_TEMPFAIL && v->would != ACT_HOLD) {
 		put(o, "reply", json_null());
 		return;
 	}
@@ -607,20 +762,25 @@ say_reply(json_t *o, const struct view *view, const struct verdict *v)
 }
 
 json_t *
-report_explain(struct board *board, const struct envelope *env,
+report_explain(struct board *board, const struct envelope *asked,
     int64_t now_ms)
 {
 	const struct view *view = board_view_get(board);
 	const struct policy *policy = view->policy;
-	struct verdict v = decide(view, env, now_ms);
+	struct envelope copy = *asked;
+	const struct envelope *env = &copy;
+	struct verdict v;
 	json_t *o = json_object(), *reasons = json_array();
-	const struct egress *e = v.egress >= 0 ? &policy->egress[v.egress] :
-	    NULL;
-	const struct sender_domain *d = v.domain >= 0 ?
-	    &policy->domains[v.domain] : NULL;
-	const struct party by_egress = { .egress = e };
-	const struct party by_domain = { .domain = d };
+	const struct egress *e;
+	const struct sender_domain *d;
+	struct party by_egress = { 0 }, by_domain = { 0 };
 
+	copy.routed = maps_routed(now_ms);
+	v = decide(view, env, now_ms);
+	by_egress.egress = e = v.egress >= 0 ? &policy->egress[v.egress] :
+	    NULL;
+	by_domain.domain = d = v.domain >= 0 ? &policy->domains[v.domain] :
+	    NULL;
 	if (e != NULL)
 		say(reasons, "it leaves through %s, of pool %s", e->name,
 		    policy->pools[e->pool].name);
@@ -636,7 +796,8 @@ report_explain(struct board *board, const struct envelope *env,
 			    "asked now: what was known before stands",
 			    e->name);
 	}
-	if (env->must_take && v.would != ACT_PASS)
+	say_ways(reasons, view, &v, env, now_ms);
+	if (env->must_take && (v.would == ACT_HOLD || v.would == ACT_QUEUE))
 		say(reasons, "it comes from sendmail(1), which cannot be "
 		    "told \"later\"");
 	if (v.act != v.would)
@@ -647,6 +808,7 @@ report_explain(struct board *board, const struct envelope *env,
 	put_text(o, "would", action_name(v.would));
 	put_text(o, "why", why_name(v.why));
 	put_text(o, "egress", e != NULL ? e->name : NULL);
+	put_filled(o, "to", v.to >= 0 ? policy->egress[v.to].name : NULL);
 	put_text(o, "domain", d != NULL ? d->name : NULL);
 	put(o, "override", v.override != NULL ? new_override(v.override) :
 	    json_null());

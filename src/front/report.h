@@ -16,7 +16,7 @@
 #include "core/decide.h"
 #include "front/control.h"
 
-json_t	*report_status(const struct board *, const struct control_ops *,
+json_t	*report_status(struct board *, const struct control_ops *,
 	    void *ctx, int64_t now_ms);
 json_t	*report_lists(const struct board *, const struct control_ops *,
 	    void *ctx);

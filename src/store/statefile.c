@@ -63,14 +63,19 @@ listing_json(const struct board *b, const struct listing *l)
 static json_t *
 standing_json(const char *name, const struct standing *s)
 {
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:i}",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:f, s:i, "
+	    "s:b}",
 	    "name", name,
 	    "state", state_name(s->state),
 	    "since", (json_int_t)s->since_ms,
 	    "until", (json_int_t)s->until_ms,
 	    "clean_since", (json_int_t)s->clean_since_ms,
 	    "resumed", (json_int_t)s->resumed_ms,
-	    "relapses", s->relapses);
+	    "relapses", s->relapses,
+	    "stopped", (json_int_t)s->stopped_ms,
+	    "per_hour", s->usual.per_hour,
+	    "hours", s->usual.hours,
+	    "fresh", (int)s->fresh);
 }
 
 static json_t *
@@ -167,6 +172,10 @@ read_standing(const json_t *j, struct standing *s)
 	s->clean_since_ms = integer_of(j, "clean_since");
 	s->resumed_ms = integer_of(j, "resumed");
 	s->relapses = (int)integer_of(j, "relapses");
+	s->stopped_ms = integer_of(j, "stopped");
+	s->usual.per_hour = json_number_value(json_object_get(j, "per_hour"));
+	s->usual.hours = (int)integer_of(j, "hours");
+	s->fresh = json_is_true(json_object_get(j, "fresh"));
 	return state_parse(string_of(j, "state"), &s->state);
 }
 
@@ -228,6 +237,10 @@ load_one(const char *path, struct board *b, int64_t now_ms, char *why,
 		json_decref(root);
 		return false;
 	}
+	/* What was not there when this was written is new; what nothing is
+	 * known of at the very first start is taken as it is. */
+	for (i = 0; i < board_policy(b)->egress_count; i++)
+		board_set_fresh(b, i);
 	json_array_foreach(json_object_get(root, "egress"), i, j)
 		restore_standing(b, j);
 	json_array_foreach(json_object_get(root, "domains"), i, j)

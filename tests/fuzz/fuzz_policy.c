@@ -70,6 +70,7 @@ a_board(void)
 	p->resume_ramp_ms = 1000;
 	p->egress = xcalloc(1, sizeof(*p->egress));
 	p->egress[0].name = xstrdup("mx1");
+	p->egress[0].traffic = xcalloc(1, sizeof(*p->egress[0].traffic));
 	p->egress_count = 1;
 	p->pools = xcalloc(1, sizeof(*p->pools));
 	p->pools[0].name = xstrdup("default");

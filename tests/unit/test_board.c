@@ -498,6 +498,10 @@ static const struct target_row {
 	    "account:a!#$%&'*+/=?^`{|}~", "account:a!#$%&'*+/=?^`{|}~",
 	    NULL },
 	{ "a domain", "domain:example.org", "domain:example.org", NULL },
+	{ "a provider", "provider:gmail", "provider:gmail", NULL },
+	{ "a provider that nobody knows", "provider:nobody",
+	    "provider:nobody", "no provider of providers.conf" },
+	{ "no provider", "provider:", NULL, "names no provider" },
 	{ "a domain in capitals with a final dot", "domain:Example.ORG.",
 	    "domain:example.org", NULL },
 	{ "an egress that is not here", "mx9", "mx9",
@@ -524,10 +528,13 @@ test_target(void **state)
 {
 	const struct target_row *r = *state;
 	struct override o = { .word = WORD_STOP };
-	char out[BOARD_NAME_MAX];
+	char out[BOARD_NAME_MAX], *providers;
 	const char *why;
 
-	scene_open(&s, CONF "domains = [\"watched.example\"];");
+	providers = xasprintf(CONF "domains = [\"watched.example\"];"
+	    "providers = \"%s\";", unit_source("etc/providers.conf"));
+	scene_open(&s, providers);
+	free(providers);
 	why = board_target(s.board, r->target, out);
 	if (r->why == NULL)
 		assert_null(why);
@@ -544,7 +551,7 @@ test_target(void **state)
 	scene_tick(&s);
 	/* What names nothing here is kept, and said to name nothing. */
 	if (r->normal != NULL && r->why != NULL)
-		unit_says(s.log, "no egress or address of this host");
+		unit_says(s.log, r->why);
 }
 
 static void

@@ -121,6 +121,7 @@ new_policy(void)
 		e->addrs = xcalloc(1, sizeof(*e->addrs));
 		e->addr_count = 1;
 		e->watched = true;
+		e->traffic = xcalloc(1, sizeof(*e->traffic));
 		assert_true(addr_parse(addrs[i], &e->addrs[0]));
 		p->pools[0].egress[i] = i;
 	}

@@ -20,7 +20,7 @@
 #define MANUAL		"src/conf/mailbrake.conf.5"
 #define FULL		"etc/mailbrake.conf.full"
 #define MINIMAL		"etc/mailbrake.conf"
-#define SHIPPED		"\"/usr/share/mailbrake/lists.conf\""
+#define SHIPPED		"/usr/share/mailbrake/"
 #define DEPTH_MAX	8
 
 /* What is said of a setting somewhere. */
@@ -413,23 +413,37 @@ test_full_has_the_defaults(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* The value of a setting for a file of ours replaced by where that stands in
+ * the source tree, or the setting added.  Takes text, returns its like. */
+static char *
+with_ours(char *text, const char *setting, const char *file)
+{
+	char *shipped = xasprintf("\n%s = \"" SHIPPED "%s\"", setting,
+	    strrchr(file, '/') + 1);
+	const char *at = strstr(text, shipped);
+	char *all;
+
+	if (at != NULL)
+		all = xasprintf("%.*s\n%s = \"%s\"%s", (int)(at - text), text,
+		    setting, unit_source(file), at + strlen(shipped));
+	else
+		all = xasprintf("%s\n%s = \"%s\";\n", text, setting,
+		    unit_source(file));
+	free(shipped);
+	free(text);
+	return all;
+}
+
 /* The sample under the catalogue of the source tree. */
 static void
 load_sample(const char *text)
 {
 	struct errors errs = { 0 };
 	struct config *c;
-	const char *at = strstr(text, "\ncatalogue = " SHIPPED);
-	char *all;
+	char *all = with_ours(xstrdup(text), "catalogue", "etc/lists.conf");
 	size_t i;
 
-	if (at != NULL)
-		all = xasprintf("%.*s\ncatalogue = \"%s\"%s",
-		    (int)(at - text), text, unit_source("etc/lists.conf"),
-		    at + strlen("\ncatalogue = " SHIPPED));
-	else
-		all = xasprintf("%s\ncatalogue = \"%s\";\n", text,
-		    unit_source("etc/lists.conf"));
+	all = with_ours(all, "providers", "etc/providers.conf");
 	c = config_load(unit_file("sample.conf", all), &errs);
 	free(all);
 	for (i = 0; i < errs.count; i++) {

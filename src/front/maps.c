@@ -1,0 +1,398 @@
+/*
+ * maps.c - what the maps of the socketmap service answer
+ */
+#include "front/maps.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "core/decide.h"
+#include "front/front.h"
+
+#define KEY_MAX		1100	/* a long address and its quotes */
+#define TRANSPORT_MAX	90	/* longer ones end Postfix' queue manager */
+
+static const char *const map_names[] = {
+	"route", "filter", "rcptroute", "gate", "brake",
+};
+
+static_assert(sizeof(map_names) / sizeof(map_names[0]) == MAP_KINDS,
+    "a name for every map");
+
+struct map_stats	map_stats[MAP_KINDS];
+struct map_stats	map_unknown;
+
+struct request {
+	const struct view	*view;
+	char			 key[KEY_MAX];
+	int64_t			 now_ms;
+	char			*answer;
+	size_t			 size;
+};
+
+const char *
+map_name(enum map_kind kind)
+{
+	return map_names[kind];
+}
+
+bool
+maps_routed(int64_t now_ms)
+{
+	int64_t route = atomic_load_explicit(&map_stats[MAP_ROUTE].last_ms,
+	    memory_order_relaxed);
+	int64_t filter = atomic_load_explicit(&map_stats[MAP_FILTER].last_ms,
+	    memory_order_relaxed);
+	int64_t last = route > filter ? route : filter;
+
+	return last != 0 && now_ms - last < MAPS_LIVE_MS;
+}
+
+static void
+count(struct map_stats *s, int64_t now_ms)
+{
+	atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
+	atomic_store_explicit(&s->last_ms, now_ms, memory_order_relaxed);
+}
+
+static size_t reply(struct request *, const char *, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static size_t
+reply(struct request *r, const char *fmt, ...)
+{
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(r->answer, r->size, fmt, ap);
+	va_end(ap);
+	/* What does not fit is no answer at all: half a transport is
+	 * another one. */
+	if (len < 0 || (size_t)len >= r->size)
+		len = snprintf(r->answer, r->size, "TEMP answer too long");
+	return (size_t)len;
+}
+
+static size_t
+not_found(struct request *r)
+{
+	return reply(r, "NOTFOUND ");
+}
+
+static struct verdict
+ask(struct request *r, const struct envelope *env)
+{
+	struct front_stats *st = &front_stats[FRONT_SOCKETMAP];
+	struct verdict d = decide(r->view, env, r->now_ms);
+
+	atomic_fetch_add_explicit(&st->by_action[d.act], 1,
+	    memory_order_relaxed);
+	if (d.would != d.act)
+		atomic_fetch_add_explicit(&st->would[d.would], 1,
+		    memory_order_relaxed);
+	return d;
+}
+
+/* "retry:4.7.1 why": Postfix keeps what it has and refuses what is new. */
+static size_t
+retry(struct request *r, const struct verdict *d)
+{
+	char text[VERDICT_TEXT_MAX];
+
+	verdict_text(r->view, d, text);
+	return reply(r, "OK retry:4.7.1 %s", text);
+}
+
+/* Never anything but the name of a transport that the configuration has. */
+static size_t
+transport(struct request *r, int egress, const char *nexthop)
+{
+	const struct egress *e = &r->view->policy->egress[egress];
+
+	if (e->transport_count == 0 || e->transports[0][0] == '\0' ||
+	    strlen(e->transports[0]) > TRANSPORT_MAX)
+		return not_found(r);
+	return reply(r, "OK %s:%s", e->transports[0], nexthop);
+}
+
+/* --- route --------------------------------------------------------------- */
+
+/* The null sender comes as "<>", and with the quotes first when smtpd asks
+ * where the sender's own mail would go. */
+static const char *
+sender_of(const char *key)
+{
+	return strcmp(key, "<>") == 0 || strcmp(key, "\"<>\"") == 0 ? "" : key;
+}
+
+static size_t
+answer_route(struct request *r, const char *egress)
+{
+	const struct policy *p = r->view->policy;
+	struct envelope env = { .sender = sender_of(r->key),
+	    .asker = ASK_ROUTE };
+	struct verdict d = ask(r, &env);
+
+	(void)egress;
+	if (d.act == ACT_TEMPFAIL)
+		return retry(r, &d);
+	/* With one way out the site's own configuration knows it best. */
+	if (p->egress_count < 2 || d.egress == -1)
+		return not_found(r);
+	return transport(r, d.act == ACT_REROUTE ? d.to : d.egress, "");
+}
+
+/* --- filter -------------------------------------------------------------- */
+
+static size_t
+answer_filter(struct request *r, const char *egress)
+{
+	const char *colon = strchr(r->key, ':');
+	char name[TRANSPORT_MAX + 1];
+	struct envelope env = { .transport = name, .asker = ASK_ROUTE };
+	struct verdict d;
+
+	(void)egress;
+	/* Without a transport Postfix would ask itself for ever. */
+	if (colon == r->key)
+		return reply(r, "TEMP \"%.100s\" names no transport: write "
+		    "one before the colon", r->key);
+	if (colon == NULL || (size_t)(colon - r->key) >= sizeof(name))
+		return reply(r, "OK %s", r->key);
+	snprintf(name, sizeof(name), "%.*s", (int)(colon - r->key), r->key);
+	if (policy_find_transport(r->view->policy, name) == -1)
+		return reply(r, "OK %s", r->key);
+	d = ask(r, &env);
+	if (d.act == ACT_TEMPFAIL)
+		return retry(r, &d);
+	if (d.act == ACT_REROUTE)
+		return transport(r, d.to, colon + 1);
+	return reply(r, "OK %s", r->key);
+}
+
+/* --- rcptroute ----------------------------------------------------------- */
+
+/* Only what a route names by its recipient and nothing else: transport_maps
+ * would send local mail to the Internet otherwise. */
+static bool
+routed_by_recipient(const struct policy *p, const char *recipient)
+{
+	const char *domain = text_domain(recipient);
+	size_t i;
+
+	for (i = 0; i < p->local_domain_count; i++) {
+		if (text_same(p->local_domains[i], domain))
+			return false;
+	}
+	for (i = 0; i < p->route_count; i++) {
+		const struct route *o = &p->routes[i];
+
+		if (o->recipient == NULL || o->sender != NULL ||
+		    o->account != NULL)
+			continue;
+		if (o->recipient[0] == '@' ?
+		    text_same(o->recipient + 1, domain) :
+		    text_same(o->recipient, recipient))
+			return true;
+	}
+	return false;
+}
+
+static size_t
+answer_rcptroute(struct request *r, const char *egress)
+{
+	struct envelope env = { .recipient = r->key, .asker = ASK_ROUTE };
+	struct verdict d;
+
+	(void)egress;
+	if (strchr(r->key, '@') == NULL ||
+	    !routed_by_recipient(r->view->policy, r->key))
+		return not_found(r);
+	d = ask(r, &env);
+	if (d.act == ACT_TEMPFAIL)
+		return retry(r, &d);
+	if (d.egress == -1)
+		return not_found(r);
+	return transport(r, d.act == ACT_REROUTE ? d.to : d.egress, "");
+}
+
+/* --- gate and brake ------------------------------------------------------- */
+
+/* In probation each delivery that goes is counted, so that the next knows
+ * what is left. */
+static struct verdict
+ask_gate(struct request *r, int egress, const char *sender,
+    const char *recipient, bool counts)
+{
+	const struct egress *e = &r->view->policy->egress[egress];
+	struct traffic *t = e->traffic;
+	struct envelope env = { .sender = sender, .recipient = recipient,
+	    .transport = e->transport_count > 0 ? e->transports[0] : NULL,
+	    .asker = ASK_GATE };
+	struct verdict d;
+
+	env.let_out = atomic_load_explicit(&t->delivered,
+	    memory_order_relaxed) - r->view->egress[egress].delivered_before;
+	d = ask(r, &env);
+	if (d.act == ACT_PASS && counts)
+		atomic_fetch_add_explicit(&t->delivered, 1,
+		    memory_order_relaxed);
+	return d;
+}
+
+/* smtp(8) asks for the domain and then, as long as there is nothing, for its
+ * parents with a dot before them; an explicit next hop comes as
+ * "[host]:port".  An answer that is no security level makes it put off the
+ * delivery, and the log shows the word. */
+static size_t
+answer_gate(struct request *r, const char *egress)
+{
+	char recipient[KEY_MAX + 1];
+	struct verdict d;
+	int e = policy_find_egress(r->view->policy, egress);
+
+	if (e == -1) {
+		count(&map_unknown, r->now_ms);
+		return reply(r, "TEMP mailbrake.conf has no egress \"%.64s\"",
+		    egress);
+	}
+	atomic_store_explicit(&r->view->policy->egress[e].traffic->gate_ms,
+	    r->now_ms, memory_order_relaxed);
+	snprintf(recipient, sizeof(recipient), "@%s", r->key);
+	d = ask_gate(r, e, NULL, r->key[0] == '[' || r->key[0] == '.' ?
+	    NULL : recipient, r->key[0] != '.');
+	if (d.act == ACT_PASS)
+		return not_found(r);
+	return reply(r, "OK stopped-by-mailbrake-%s", why_name(d.why));
+}
+
+/* Sendmail joins sender and recipient by the byte that stands for "$|" in
+ * its rules. */
+#define SENDMAIL_BAR	'\x91'
+
+static char *
+unbracket(char *s)
+{
+	size_t len = strlen(s);
+
+	if (len >= 2 && s[0] == '<' && s[len - 1] == '>') {
+		s[len - 1] = '\0';
+		s++;
+	}
+	return s;
+}
+
+static size_t
+answer_brake(struct request *r, const char *egress)
+{
+	const struct policy *p = r->view->policy;
+	char *bar = strchr(r->key, SENDMAIL_BAR), *sender = NULL;
+	char *recipient = r->key, text[VERDICT_TEXT_MAX];
+	struct envelope local;
+	struct verdict d;
+	int e = 0;
+
+	if (bar != NULL) {
+		*bar = '\0';
+		sender = unbracket(r->key);
+		recipient = bar + 1;
+	}
+	recipient = unbracket(recipient);
+	if (*egress != '\0')
+		e = policy_find_egress(p, egress);
+	if (e == -1 || p->egress_count == 0) {
+		count(&map_unknown, r->now_ms);
+		return reply(r, "TEMP mailbrake.conf has no egress \"%.64s\"",
+		    egress);
+	}
+	/* Its transport says nothing of whether the mail is local. */
+	local = (struct envelope){ .recipient = recipient };
+	if (decide(r->view, &local, r->now_ms).why == WHY_LOCAL)
+		return not_found(r);
+	atomic_store_explicit(&p->egress[e].traffic->gate_ms, r->now_ms,
+	    memory_order_relaxed);
+	d = ask_gate(r, e, sender, recipient, true);
+	if (d.act == ACT_PASS)
+		return not_found(r);
+	verdict_text(r->view, &d, text);
+	return reply(r, "OK LISTED %s", text);
+}
+
+/* --- which map ------------------------------------------------------------ */
+
+static const struct {
+	const char	*name;
+	bool		 of_egress;	/* followed by "-EGRESS" */
+	enum map_kind	 kind;
+	size_t		(*answer)(struct request *, const char *egress);
+} maps[] = {
+	{ "route",	false,	MAP_ROUTE,	answer_route },
+	{ "filter",	false,	MAP_FILTER,	answer_filter },
+	{ "rcptroute",	false,	MAP_RCPTROUTE,	answer_rcptroute },
+	{ "gate-",	true,	MAP_GATE,	answer_gate },
+	{ "brake",	false,	MAP_BRAKE,	answer_brake },
+	{ "brake-",	true,	MAP_BRAKE,	answer_brake },
+	{ "brake_",	true,	MAP_BRAKE,	answer_brake },
+};
+
+/* False for what no address and no domain can be; such a key is answered and
+ * not looked up. */
+static bool
+take_key(struct request *r, const char *key, size_t len)
+{
+	size_t i;
+
+	if (len == 0 || len >= sizeof(r->key))
+		return false;
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)key[i] < ' ' || key[i] == '\x7f')
+			return false;
+	}
+	memcpy(r->key, key, len);
+	r->key[len] = '\0';
+	return true;
+}
+
+size_t
+maps_answer(struct board *board, const char *name, const char *key,
+    size_t key_len, char *answer, size_t size)
+{
+	struct request r = { .now_ms = clock_wall_ms(), .answer = answer,
+	    .size = size };
+	struct front_stats *st = &front_stats[FRONT_SOCKETMAP];
+	const char *egress = "";
+	size_t i, len;
+
+	atomic_fetch_add_explicit(&st->requests, 1, memory_order_relaxed);
+	atomic_store_explicit(&st->last_ms, r.now_ms, memory_order_relaxed);
+	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		len = strlen(maps[i].name);
+		if (maps[i].of_egress ? strncmp(name, maps[i].name, len) ==
+		    0 && name[len] != '\0' : strcmp(name, maps[i].name) == 0)
+			break;
+	}
+	if (i == sizeof(maps) / sizeof(maps[0])) {
+		count(&map_unknown, r.now_ms);
+		return reply(&r, "TEMP mailbrake has no map \"%.64s\"", name);
+	}
+	if (maps[i].of_egress)
+		egress = name + len;
+	count(&map_stats[maps[i].kind], r.now_ms);
+	/* A key that cannot be understood is nobody's: the gate alone asks
+	 * about its egress whatever the key. */
+	if (!take_key(&r, key, key_len)) {
+		if (maps[i].kind != MAP_GATE && maps[i].kind != MAP_BRAKE)
+			return not_found(&r);
+		strcpy(r.key, "[invalid]");
+	}
+	r.view = board_view_get(board);
+	len = maps[i].answer(&r, egress);
+	view_put(r.view);
+	return len;
+}
