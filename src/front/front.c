@@ -27,16 +27,19 @@ front_name(enum front_kind kind)
 	return front_names[kind];
 }
 
-/* A message that will go counts for the egress that it goes by. */
+/* A message that will go counts for the egress that it goes by; in observe
+ * mode that is its own. */
 static void
 count_volume(const struct view *view, const struct verdict *v)
 {
+	int to = v->act == ACT_PASS ? v->egress :
+	    v->act == ACT_REROUTE ? v->to : -1;
 	struct traffic *t;
 
-	if (v->to == -1 || v->act == ACT_TEMPFAIL || v->act == ACT_HOLD)
+	if (to == -1)
 		return;
-	t = view->policy->egress[v->to].traffic;
-	if (v->to == v->home)
+	t = view->policy->egress[to].traffic;
+	if (to == v->home)
 		COUNT(t->passed);
 	else
 		COUNT(t->rerouted);
