@@ -1,8 +1,9 @@
 /*
  * policy.h - the Postfix policy service (check_policy_service)
  *
- * Runs on an event loop and thread of its own, so that a burst of DNS
- * answers never delays a mail.  Protocol: SMTPD_POLICY_README of Postfix.
+ * Runs on an event loop and thread of its own (front/server.h), so that a
+ * burst of DNS answers never delays a mail.  Protocol: SMTPD_POLICY_README
+ * of Postfix.
  *
  * Answers: DUNNO, "451 4.7.1 TEXT" or "HOLD TEXT".  Postfix does not say by
  * which transport a recipient leaves, so the sender, the recipient and the
