@@ -630,7 +630,7 @@ static void
 read_listen(struct config *c, const struct listen_group *g,
     bool local_known, const struct schema_file *f, struct errors *errs)
 {
-	struct endpoint ignored = { 0 };
+	struct endpoint ignored = { 0 };	/* not offered as yet */
 
 	read_endpoint(&c->milter, g->milter, "unix:" DEFAULT_RUN_DIR
 	    "/milter.sock", "milter", g, f, errs);
@@ -638,11 +638,8 @@ read_listen(struct config *c, const struct listen_group *g,
 	    "policy", g, f, errs);
 	read_endpoint(&c->control, g->control, DEFAULT_CONTROL, "control", g,
 	    f, errs);
-	read_endpoint(&ignored, g->socketmap, "", "socketmap", g, f,
-	    errs);
-	if (ignored.kind != ENDPOINT_NONE)
-		errors_warn(errs, &g->head.at, "listen.socketmap is not "
-		    "offered by this version");
+	read_endpoint(&c->socketmap, g->socketmap, "unix:" DEFAULT_RUN_DIR
+	    "/map.sock", "socketmap", g, f, errs);
 	read_endpoint(&ignored, g->http, "", "http", g, f, errs);
 	if (ignored.kind != ENDPOINT_NONE)
 		errors_warn(errs, &g->head.at, "listen.http is not offered "
@@ -660,9 +657,11 @@ read_listen(struct config *c, const struct listen_group *g,
 		errors_warn(errs, &g->head.at, "listen.control is not "
 		    "offered: mailbrake status, stop and send will not work");
 	if (c->milter.kind == ENDPOINT_NONE &&
-	    c->policy_service.kind == ENDPOINT_NONE)
-		errors_warn(errs, &g->head.at, "neither listen.milter nor "
-		    "listen.policy is offered: no mail will be stopped");
+	    c->policy_service.kind == ENDPOINT_NONE &&
+	    c->socketmap.kind == ENDPOINT_NONE)
+		errors_warn(errs, &g->head.at, "none of listen.milter, "
+		    "listen.policy and listen.socketmap is offered: no mail "
+		    "will be stopped");
 }
 
 static void

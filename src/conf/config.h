@@ -32,6 +32,7 @@ struct config {
 	/* listen; ENDPOINT_NONE: not offered */
 	struct endpoint	 milter;
 	struct endpoint	 policy_service;
+	struct endpoint	 socketmap;
 	struct endpoint	 control;
 	char		*socket_group;	/* NULL: postfix where there is one */
 

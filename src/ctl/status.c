@@ -288,36 +288,46 @@ headline(const struct page *p)
 		headline_good(p);
 }
 
-/* Where a mail server would ask: the milter's address if there is one. */
+/* Where a mail server would ask: by the first front end that is offered. */
 static void
 warn_fronts(const struct page *p)
 {
-	const json_t *f, *milter = NULL, *policy = NULL;
+	static const struct {
+		const char	*name, *before, *after;
+	} ways[] = {
+		{ "milter", "smtpd_milters = ", "" },
+		{ "policy", "smtpd_recipient_restrictions = "
+		    "check_policy_service ", "" },
+		{ "socketmap", "sender_dependent_default_transport_maps = "
+		    "socketmap:", ":route" },
+	};
+	const char *where = "";
+	const json_t *f;
 	bool asked = false;
-	size_t i;
+	size_t i, way = sizeof(ways) / sizeof(ways[0]), k;
 
 	json_array_foreach(part(p, "fronts"), i, f) {
 		if (show_int(f, "requests") > 0)
 			asked = true;
 		if (*show_text(f, "where") == '\0')
 			continue;
-		if (strcmp(show_text(f, "name"), "milter") == 0)
-			milter = f;
-		else
-			policy = f;
+		for (k = 0; k < way; k++) {
+			if (strcmp(show_text(f, "name"), ways[k].name) == 0) {
+				way = k;
+				where = show_text(f, "where");
+			}
+		}
 	}
-	if (milter == NULL && policy == NULL)
+	if (*where == '\0')
 		screen_say(p->screen, 0, 2, PAINT_BAD, "! NO MAIL SERVER CAN "
 		    "ASK: no front end is offered; see \"listen\" in "
 		    "mailbrake.conf(5).");
-	if (asked || (milter == NULL && policy == NULL))
+	if (asked || *where == '\0')
 		return;
 	screen_say(p->screen, 0, 2, PAINT_BAD, "! NO MAIL SERVER HAS ASKED "
 	    "YET, so no mail is braked. Postfix asks if its main.cf has");
-	screen_say(p->screen, 4, 4, PAINT_NONE, "%s%s", milter != NULL ?
-	    "smtpd_milters = " : "smtpd_recipient_restrictions = "
-	    "check_policy_service ",
-	    show_text(milter != NULL ? milter : policy, "where"));
+	screen_say(p->screen, 4, 4, PAINT_NONE, "%s%s%s", ways[way].before,
+	    where, ways[way].after);
 }
 
 static void

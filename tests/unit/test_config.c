@@ -330,6 +330,11 @@ static const struct bad_row {
 	    " control = \"unix:/run/c.sock\"; };", 1,
 	    { "listen.policy", "\"inet:localhost:10045\"",
 	    "not an address" } },
+	{ "a socketmap on no port",
+	    "listen = { socketmap = \"inet:127.0.0.1\";\n"
+	    " control = \"unix:/run/c.sock\"; };", 1,
+	    { "listen.socketmap", "\"inet:127.0.0.1\"",
+	    "has no port" } },
 	{ "a socket of no absolute path",
 	    "listen = { control = \"unix:control.sock\"; };", 1,
 	    { "listen.control", "\"unix:control.sock\"", "absolute path" } },
@@ -726,6 +731,9 @@ check_defaults(void)
 	assert_int_equal(conf->policy_service.port, 10045);
 	assert_int_equal(addr_scope(&conf->policy_service.addr),
 	    ADDR_LOOPBACK);
+	assert_int_equal(conf->socketmap.kind, ENDPOINT_UNIX);
+	assert_string_equal(conf->socketmap.path, DEFAULT_RUN_DIR
+	    "/map.sock");
 	assert_int_equal(conf->control.kind, ENDPOINT_UNIX);
 	assert_string_equal(conf->control.path, DEFAULT_RUN_DIR
 	    "/control.sock");
@@ -960,6 +968,28 @@ test_local(void **state)
 	assert_int_equal(p->local_domain_count, 3);
 }
 
+static void
+test_sockets_that_are_not_named(void **state)
+{
+	size_t i;
+
+	(void)state;
+	load_good("listen = { control = \"unix:/run/c\"; };");
+	assert_int_equal(conf->milter.kind, ENDPOINT_NONE);
+	assert_int_equal(conf->policy_service.kind, ENDPOINT_NONE);
+	assert_int_equal(conf->socketmap.kind, ENDPOINT_NONE);
+	load_good("listen = { socketmap = \"inet:[::1]:10046\";\n"
+	    " control = \"unix:/run/c\"; };");
+	assert_int_equal(conf->milter.kind, ENDPOINT_NONE);
+	assert_int_equal(conf->policy_service.kind, ENDPOINT_NONE);
+	assert_int_equal(conf->socketmap.kind, ENDPOINT_INET);
+	assert_int_equal(conf->socketmap.port, 10046);
+	/* That is a way for mail to be stopped: there is nothing to warn of
+	 * but that no list is watched. */
+	for (i = 0; i < errs.count; i++)
+		unit_says_not(errs.lines[i], "listen");
+}
+
 /* --- warnings do not refuse --------------------------------------------- */
 
 static const struct warn_row {
@@ -1107,6 +1137,8 @@ main(void)
 	    test_redis_defaults);
 	unit_claim("localhost and the host's own name are always local",
 	    test_local);
+	unit_claim("a socket that listen does not name is not offered",
+	    test_sockets_that_are_not_named);
 	unit_rows(warn_rows, test_warn);
 	unit_claim("public addresses of the host are watched",
 	    test_host_public);

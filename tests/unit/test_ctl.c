@@ -404,6 +404,23 @@ static const struct {
 	    STORE "}",
 	    "SENDING: mx2; no listing counts\n! NO MAIL SERVER HAS ASKED YET",
 	    { "    smtpd_milters = unix:/m\n", "never" }, { NULL } },
+	{ "the way to be asked is that of a front end that is offered",
+	    "{" HEAD("enforce") "\"egress\": [" SENDING "], " LISTS
+	    "\"fronts\": [{\"name\": \"milter\", \"where\": null}, "
+	    "{\"name\": \"policy\", \"where\": \"inet:p\"}, "
+	    "{\"name\": \"socketmap\", \"where\": \"unix:/s\"}], "
+	    STORE "}",
+	    "SENDING: mx2; no listing counts\n! NO MAIL SERVER HAS ASKED YET",
+	    { "    smtpd_recipient_restrictions = check_policy_service "
+	    "inet:p\n" }, { NULL } },
+	{ "a socketmap alone is a way to be asked",
+	    "{" HEAD("enforce") "\"egress\": [" SENDING "], " LISTS
+	    "\"fronts\": [{\"name\": \"milter\", \"where\": null}, "
+	    "{\"name\": \"socketmap\", \"where\": \"unix:/s\", "
+	    "\"requests\": 0, \"last\": null}], " STORE "}",
+	    "SENDING: mx2; no listing counts\n! NO MAIL SERVER HAS ASKED YET",
+	    { "    sender_dependent_default_transport_maps = "
+	    "socketmap:unix:/s:route\n" }, { "check_policy_service" } },
 	{ "a front end that is not offered cannot be asked",
 	    "{" HEAD("enforce") "\"egress\": [" SENDING "], " LISTS
 	    "\"fronts\": [{\"name\": \"milter\", \"where\": null}], "
