@@ -29,8 +29,10 @@
 #include "conf/config_schema.h"
 #include "core/board.h"
 #include "front/control.h"
+#include "front/maps.h"
 #include "front/milter.h"
 #include "front/policy.h"
+#include "front/socketmap.h"
 #include "store/redis.h"
 #include "store/statefile.h"
 #include "watch/checker.h"
@@ -51,6 +53,7 @@ struct daemon {
 	struct statefile	*state;
 	struct control		*control;
 	struct policy_server	*policy;
+	struct socketmap	*socketmap;
 	struct event		*tick;		/* the board's next moment */
 	struct event		*beat;		/* every BOARD_BEAT_MS */
 	struct event		*route;		/* looks at the host's routes */
@@ -310,6 +313,7 @@ warn_unchanged(const struct config *old, const struct config *new)
 {
 	if (!same_endpoint(&old->milter, &new->milter) ||
 	    !same_endpoint(&old->policy_service, &new->policy_service) ||
+	    !same_endpoint(&old->socketmap, &new->socketmap) ||
 	    !same_endpoint(&old->control, &new->control) ||
 	    !text_same(old->socket_group, new->socket_group))
 		log_warnx("listen has changed: that takes a restart");
@@ -570,6 +574,13 @@ libevent_log_cb(int severity, const char *text)
 		log_warnx("libevent: %s", text);
 }
 
+static size_t
+map_cb(void *ctx, const char *name, const char *key, size_t key_len,
+    char *answer, size_t size)
+{
+	return maps_answer(ctx, name, key, key_len, answer, size);
+}
+
 static void
 start_fronts(struct daemon *d)
 {
@@ -602,6 +613,14 @@ start_fronts(struct daemon *d)
 			    "opened");
 		endpoint_text(&c->policy_service, d->where[FRONT_POLICY]);
 	}
+	if (c->socketmap.kind != ENDPOINT_NONE) {
+		d->socketmap = socketmap_start(&c->socketmap,
+		    c->socket_group, map_cb, d->board);
+		if (d->socketmap == NULL)
+			fatalx("not started: the socketmap socket cannot be "
+			    "opened");
+		endpoint_text(&c->socketmap, d->where[FRONT_SOCKETMAP]);
+	}
 	if (c->milter.kind != ENDPOINT_NONE) {
 		if (!milter_start(d->board, &c->milter, c->socket_group))
 			fatalx("not started: the milter socket cannot be "
@@ -628,10 +647,10 @@ static void
 make_directories(const struct config *c)
 {
 	const struct endpoint *e[] = { &c->milter, &c->policy_service,
-	    &c->control };
+	    &c->socketmap, &c->control };
 	size_t i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < sizeof(e) / sizeof(e[0]); i++) {
 		if (e[i]->kind == ENDPOINT_UNIX && strncmp(e[i]->path,
 		    DEFAULT_RUN_DIR "/", strlen(DEFAULT_RUN_DIR "/")) == 0)
 			process_make_parent(e[i]->path, c->user, 0755);
@@ -705,6 +724,7 @@ finish(struct daemon *d)
 		milter_stop();
 	if (d->policy != NULL)
 		policy_server_stop(d->policy);
+	socketmap_stop(d->socketmap);
 	control_stop(d->control);
 	d->control = NULL;
 	stop_watching(d);
