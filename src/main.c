@@ -20,7 +20,9 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 
+#include "base/child.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
@@ -30,9 +32,11 @@
 #include "core/board.h"
 #include "front/control.h"
 #include "front/maps.h"
+#include "front/gate_file.h"
 #include "front/milter.h"
 #include "front/policy.h"
 #include "front/socketmap.h"
+#include "front/wired.h"
 #include "store/redis.h"
 #include "store/statefile.h"
 #include "watch/checker.h"
@@ -42,6 +46,7 @@
 #define REDIS_GOODBYE_MS	500
 #define NAMES_SHARE		8	/* one question in eight is for names */
 #define STATE_GOODBYE_MS	10000
+#define CHILDREN_MAX		8	/* other programs at once */
 
 struct daemon {
 	struct event_base	*base;
@@ -52,6 +57,11 @@ struct daemon {
 	struct redis		*redis;
 	struct statefile	*state;
 	struct control		*control;
+	struct children		*children;
+	struct gate_file	*gate;
+	struct wired		*wired;
+	const char		**shut;		/* what the gate was told */
+	size_t			 shut_count;
 	struct policy_server	*policy;
 	struct socketmap	*socketmap;
 	struct event		*tick;		/* the board's next moment */
@@ -97,6 +107,35 @@ tell(struct daemon *d, const struct board_event *e)
 		redis_put_event(d->redis, e);
 }
 
+/* In observe mode nothing is stopped, so nothing is shut. */
+static void
+shut_gates(struct daemon *d, int64_t now_ms)
+{
+	const struct policy *p = d->conf->policy;
+	const char **reasons;
+	size_t i;
+
+	if (d->gate == NULL)
+		return;
+	free(d->shut);
+	d->shut = xcalloc(p->egress_count, sizeof(*d->shut));
+	reasons = xcalloc(p->egress_count, sizeof(*reasons));
+	d->shut_count = 0;
+	for (i = 0; i < p->egress_count; i++) {
+		const struct override *by;
+
+		if (p->mode == MODE_OBSERVE || board_effective(d->board, i,
+		    now_ms, &by) != STATE_STOPPED)
+			continue;
+		reasons[d->shut_count] = by != NULL ? "by an operator" :
+		    board_standing(d->board, i)->state == STATE_STOPPED ?
+		    "listed" : "by the guard of its pool";
+		d->shut[d->shut_count++] = p->egress[i].name;
+	}
+	gate_file_set(d->gate, d->shut, reasons, d->shut_count);
+	free(reasons);
+}
+
 static void
 settle(struct daemon *d)
 {
@@ -105,6 +144,7 @@ settle(struct daemon *d)
 
 	next = board_tick(d->board, now);
 	board_publish(d->board);
+	shut_gates(d, now);
 	while (board_next_event(d->board, &e))
 		tell(d, &e);
 	if (d->redis != NULL)
@@ -132,6 +172,53 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	settle(arg);
+}
+
+/* --- the gate ----------------------------------------------------------- */
+
+static void
+gate_cb(void *ctx, const struct gate_file_news *news)
+{
+	struct daemon *d = ctx;
+	char names[300] = "";
+	size_t i, len = 0;
+
+	for (i = 0; i < news->count && len < sizeof(names) - 80; i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len,
+		    "%s%.64s", i > 0 ? ", " : "", news->names[i]);
+	if (news->found)
+		return;
+	board_note(d->board, EVENT_QUEUE, clock_wall_ms(), "gate: %s%s, in "
+	    "force after %lld ms", news->count > 0 ? "shut for " : "open",
+	    names, (long long)news->took_ms);
+	settle_soon(d);
+}
+
+/* What Postfix asks, as its configuration has it: mail is taken for the gate
+ * to keep only where deliveries ask it. */
+static void
+wired_cb(void *ctx)
+{
+	struct daemon *d = ctx;
+	const struct policy *p = d->conf->policy;
+	size_t i;
+
+	for (i = 0; i < p->egress_count; i++)
+		board_set_gated(d->board, i,
+		    wired_gated(d->wired, p->egress[i].name));
+	settle_soon(d);
+}
+
+static void
+start_gate(struct daemon *d)
+{
+	const struct config *c = d->conf;
+	struct gate_file_conf gc = { .table = c->gate_file,
+	    .given = c->gate_file_given,
+	    .config_directory = c->postfix_config[0] != '\0' ?
+	    c->postfix_config : NULL };
+
+	d->gate = gate_file_new(d->base, d->children, &gc, gate_cb, d);
 }
 
 /* --- Redis ------------------------------------------------------------- */
@@ -327,7 +414,7 @@ reload(struct daemon *d, char **said)
 {
 	struct errors errs = { 0 };
 	struct config *new, *old = d->conf;
-	bool redis_changed;
+	bool redis_changed, gate_changed;
 	size_t i;
 
 	process_notify("RELOADING=1");
@@ -354,6 +441,8 @@ reload(struct daemon *d, char **said)
 	errors_free(&errs);
 	warn_unchanged(old, new);
 	redis_changed = !same_redis(old, new);
+	gate_changed = strcmp(old->gate_file, new->gate_file) != 0 ||
+	    strcmp(old->postfix_config, new->postfix_config) != 0;
 	stop_watching(d);
 	d->conf = new;
 	board_set_policy(d->board, new->policy, clock_wall_ms());
@@ -365,6 +454,13 @@ reload(struct daemon *d, char **said)
 	if (redis_changed)
 		start_redis(d);
 	start_watching(d);
+	if (gate_changed) {
+		gate_file_free(d->gate);
+		start_gate(d);
+	} else {
+		gate_file_check(d->gate);
+	}
+	wired_want(d->wired, new);
 	settle(d);
 	log_info("%s read again: %zu egress%s, %zu lists", new->file,
 	    new->policy->egress_count,
@@ -501,6 +597,29 @@ op_identity(void *ctx, size_t egress, size_t addr,
 		    &out->name, &out->text)];
 }
 
+static void
+op_gate(void *ctx, struct control_gate *out)
+{
+	struct daemon *d = ctx;
+
+	if (d->gate == NULL)
+		return;
+	*out = (struct control_gate){ .file = d->conf->gate_file,
+	    .error = gate_file_error(d->gate),
+	    .settled = gate_file_settled(d->gate), .shut = d->shut,
+	    .shut_count = d->shut_count };
+}
+
+static void
+op_postfix(void *ctx, struct control_postfix *out)
+{
+	struct daemon *d = ctx;
+
+	*out = (struct control_postfix){
+	    .findings = wired_findings(d->wired),
+	    .error = wired_error(d->wired) };
+}
+
 static const char *
 op_front_where(void *ctx, enum front_kind kind)
 {
@@ -594,6 +713,8 @@ start_fronts(struct daemon *d)
 		.resolver_fault = op_resolver_fault,
 		.daily = op_daily,
 		.identity = op_identity,
+		.gate = op_gate,
+		.postfix = op_postfix,
 	};
 	const struct config *c = d->conf;
 	struct control_ops mine = ops;
@@ -657,6 +778,8 @@ make_directories(const struct config *c)
 	}
 	if (c->state_file[0] != '\0')
 		process_make_parent(c->state_file, c->user, 0750);
+	if (strcmp(c->gate_file, DEFAULT_GATE_FILE) == 0)
+		process_make_parent(c->gate_file, c->user, 0755);
 }
 
 static void
@@ -705,9 +828,15 @@ run(struct daemon *d)
 	d->started_ms = now;
 	d->board = board_new(d->conf->policy, now);
 	start_store(d);
+	d->children = children_new(d->base, CHILDREN_MAX);
+	if (d->children == NULL)
+		fatalx("cannot set up the event loop");
+	start_gate(d);
 	settle(d);
 	start_fronts(d);
 	start_watching(d);
+	d->wired = wired_new(d->base, d->children, wired_cb, d);
+	wired_want(d->wired, d->conf);
 	take_signals(d);
 	say_hello(d);
 	log_started();
@@ -728,6 +857,10 @@ finish(struct daemon *d)
 	control_stop(d->control);
 	d->control = NULL;
 	stop_watching(d);
+	wired_free(d->wired);
+	gate_file_free(d->gate);
+	children_free(d->children);
+	free(d->shut);
 	statefile_save(d->state, d->board);
 	if (d->redis != NULL)
 		redis_free(d->redis, REDIS_GOODBYE_MS);

@@ -17,6 +17,7 @@
 #include "ctl/ctl.h"
 #include "ctl/link.h"
 #include "ctl/show.h"
+#include "ctl/ways.h"
 
 #define EGRESS_SHOWN	30	/* more: only those that are not sending */
 #define NAMES_SHOWN	3
@@ -376,6 +377,7 @@ warnings(const struct page *p)
 		    "mail passes. To brake for real set mode = \"enforce\" in "
 		    "%s.", show_text(p->status, "config_file"));
 	warn_fronts(p);
+	ways_warn(p->screen, p->status);
 	warn_lists(p);
 	if (*show_text(p->status, "resolver_fault") != '\0')
 		screen_say(p->screen, 0, 2, PAINT_BAD, "! %s",
@@ -853,6 +855,7 @@ status_print(const struct screen *screen, const json_t *status, bool all)
 	override_table(&p);
 	list_table(&p);
 	front_table(&p);
+	ways_print(screen, status, p.now_ms);
 	store_lines(&p);
 }
 

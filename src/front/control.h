@@ -38,6 +38,8 @@
 #include "core/board.h"
 #include "front/front.h"
 
+struct wiring_findings;
+
 /* Where state is kept.  NULL where there is nothing to say.  Strings are
  * borrowed until the loop goes on. */
 struct control_store {
@@ -53,6 +55,21 @@ struct control_identity {
 	const char	*state;		/* "good", "bad", "unknown" */
 	const char	*name;		/* its PTR record */
 	const char	*text;		/* what is wrong, what to do */
+};
+
+/* The table that shuts egresses; file NULL: there is none. */
+struct control_gate {
+	const char	*file;
+	const char	*error;
+	bool		 settled;	/* the latest change is in force */
+	const char *const *shut;
+	size_t		 shut_count;
+};
+
+/* findings NULL: not known. */
+struct control_postfix {
+	const struct wiring_findings *findings;
+	const char	*error;
 };
 
 /* What only the owner of the daemon's parts knows.  None may call back into
@@ -82,6 +99,10 @@ struct control_ops {
 	const char	*(*resolver_fault)(void *ctx);
 	/* Questions a day about a list, by its index. */
 	int64_t		(*daily)(void *ctx, size_t list);
+	/* The gate file; out is zeroed before. */
+	void		(*gate)(void *ctx, struct control_gate *out);
+	/* What Postfix's own configuration says. */
+	void		(*postfix)(void *ctx, struct control_postfix *out);
 	void		(*identity)(void *ctx, size_t egress, size_t addr,
 			    struct control_identity *out);
 };

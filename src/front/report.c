@@ -16,6 +16,7 @@
 #include "base/domain.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/wiring.h"
 #include "core/pool.h"
 #include "front/maps.h"
 
@@ -236,6 +237,57 @@ new_identities(const struct egress *e, size_t i,
 		json_array_append_new(array, o);
 	}
 	return array;
+}
+
+static json_t *
+new_gate(const struct control_ops *ops, void *ctx)
+{
+	struct control_gate gate = { 0 };
+	json_t *o = json_object(), *shut = json_array();
+	size_t i;
+
+	if (ops->gate != NULL)
+		ops->gate(ctx, &gate);
+	for (i = 0; i < gate.shut_count; i++)
+		json_array_append_new(shut, new_text(gate.shut[i]));
+	put_filled(o, "file", gate.file);
+	put_filled(o, "error", gate.error);
+	put(o, "settled", json_boolean(gate.settled));
+	put(o, "shut", shut);
+	return o;
+}
+
+static json_t *
+new_finding(const struct wiring_finding *f)
+{
+	json_t *o = json_object();
+
+	put_text(o, "point", wiring_point_name(f->point));
+	put_text(o, "state", wiring_state_name(f->state));
+	put_filled(o, "egress", f->egress);
+	put_filled(o, "service", f->service);
+	put_text(o, "text", f->text);
+	put_filled(o, "mend", f->mend);
+	return o;
+}
+
+static json_t *
+new_postfix(const struct control_ops *ops, void *ctx)
+{
+	struct control_postfix postfix = { 0 };
+	json_t *o = json_object(), *findings;
+	size_t i;
+
+	if (ops->postfix != NULL)
+		ops->postfix(ctx, &postfix);
+	findings = postfix.findings != NULL ? json_array() : json_null();
+	for (i = 0; postfix.findings != NULL &&
+	    i < postfix.findings->count; i++)
+		json_array_append_new(findings,
+		    new_finding(&postfix.findings->v[i]));
+	put_filled(o, "error", postfix.error);
+	put(o, "findings", findings);
+	return o;
 }
 
 /* How much mail takes this way, and whether deliveries ask first. */
@@ -513,6 +565,8 @@ report_status(struct board *board, const struct control_ops *ops,
 	put(o, "store", new_store(ops, ctx));
 	put(o, "fronts", fronts);
 	put(o, "maps", new_maps());
+	put(o, "gate", new_gate(ops, ctx));
+	put(o, "postfix", new_postfix(ops, ctx));
 	put(o, "pools", new_pools(board, now_ms));
 	return o;
 }
