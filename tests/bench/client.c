@@ -1,14 +1,17 @@
 /*
- * policy_client.c - asks a policy server, as fast as it answers
+ * client.c - asks a server, as fast as it answers
  *
- * Each connection has one request under way, as smtpd(8) has; the request
- * is Postfix's own with all its attributes.  Every request has another
- * sender and recipient.  An answer ends with an empty line.
+ * Each connection has one request under way, as a mail server has, and
+ * every request is about another sender and recipient.
  *
- * Usage: policy_client ENDPOINT CONNECTIONS REQUESTS
+ * Usage: client WHAT ENDPOINT CONNECTIONS REQUESTS
  *	prints "REQUESTS_PER_SECOND MEDIAN_US P99_US"
- * or:    policy_client ENDPOINT CONNECTIONS idle
+ * or:    client WHAT ENDPOINT CONNECTIONS idle
  *	asks once on each, prints "idle" and waits for the end of its input
+ *
+ * WHAT is "policy": Postfix's own requests with all their attributes, and
+ * answers that end with an empty line; or the name of a map: netstrings
+ * with an address, or for a gate with a domain.
  */
 #include <sys/socket.h>
 
@@ -39,6 +42,14 @@ struct connection {
 	int64_t		 asked_ns;
 };
 
+struct protocol {
+	/* Writes the request of that number and returns its length. */
+	size_t	(*request)(char *buf, size_t size, long number);
+	bool	(*is_whole)(const char *answer, size_t len);
+};
+
+static const struct protocol *protocol;
+static const char *map;
 static struct event_base *base;
 static int64_t *took_ns;
 static long wanted, asked, answered;
@@ -59,13 +70,10 @@ give_up(const char *what)
 	exit(1);
 }
 
-static void
-ask(struct connection *c)
+static size_t
+policy_request(char *buf, size_t size, long number)
 {
-	char buf[2048];
-	int n;
-
-	n = snprintf(buf, sizeof(buf),
+	return (size_t)snprintf(buf, size,
 	    "request=smtpd_access_policy\n"
 	    "protocol_state=RCPT\n"
 	    "protocol_name=ESMTP\n"
@@ -95,13 +103,54 @@ ask(struct connection *c)
 	    "encryption_cipher=TLS_AES_256_GCM_SHA384\n"
 	    "encryption_keysize=256\n"
 	    "policy_context=submission\n"
-	    "\n", 1024 + asked % 60000, asked % 1000, asked, asked,
-	    asked % 1000);
-	asked++;
+	    "\n", 1024 + number % 60000, number % 1000, number, number,
+	    number % 1000);
+}
+
+static bool
+policy_is_whole(const char *answer, size_t len)
+{
+	return len >= 2 && memcmp(answer + len - 2, "\n\n", 2) == 0;
+}
+
+static size_t
+map_request(char *buf, size_t size, long number)
+{
+	char text[256];
+	int len;
+
+	if (strncmp(map, "gate-", 5) == 0)
+		len = snprintf(text, sizeof(text), "%s domain%ld.example.net",
+		    map, number);
+	else
+		len = snprintf(text, sizeof(text), "%s user%ld@example.org",
+		    map, number);
+	return (size_t)snprintf(buf, size, "%d:%s,", len, text);
+}
+
+/* A short answer comes whole or in pieces; its length says which. */
+static bool
+map_is_whole(const char *answer, size_t len)
+{
+	char *colon = memchr(answer, ':', len);
+
+	return colon != NULL && (size_t)(colon - answer) + 2 +
+	    strtoul(answer, NULL, 10) == len;
+}
+
+static const struct protocol policy = { policy_request, policy_is_whole };
+static const struct protocol socketmap = { map_request, map_is_whole };
+
+static void
+ask(struct connection *c)
+{
+	char buf[2048];
+	size_t n = protocol->request(buf, sizeof(buf), asked++);
+
 	c->got = 0;
 	c->asked_ns = now_ns();
 	/* One request always fits into an empty socket buffer. */
-	if (write(c->fd, buf, (size_t)n) != n)
+	if (write(c->fd, buf, n) != (ssize_t)n)
 		give_up("write");
 }
 
@@ -118,7 +167,7 @@ read_cb(evutil_socket_t fd, short events, void *ctx)
 	if (n <= 0)
 		give_up("the server has closed a connection");
 	c->got += (size_t)n;
-	if (c->got < 2 || memcmp(c->answer + c->got - 2, "\n\n", 2) != 0) {
+	if (!protocol->is_whole(c->answer, c->got)) {
 		if (c->got == sizeof(c->answer))
 			give_up("an answer without end");
 		return;
@@ -162,16 +211,18 @@ main(int argc, char **argv)
 	struct connection *all;
 	struct endpoint where;
 	int64_t start_ns;
-	long i, count = argc == 4 ? atol(argv[2]) : 0;
-	bool idle = argc == 4 && strcmp(argv[3], "idle") == 0;
+	long i, count = argc == 5 ? atol(argv[3]) : 0;
+	bool idle = argc == 5 && strcmp(argv[4], "idle") == 0;
 
-	wanted = idle ? count : argc == 4 ? atol(argv[3]) : 0;
+	wanted = idle ? count : argc == 5 ? atol(argv[4]) : 0;
 	if (count < 1 || wanted < count ||
-	    endpoint_parse(argv[1], &where) != NULL) {
-		fprintf(stderr, "usage: policy_client ENDPOINT CONNECTIONS "
-		    "REQUESTS|idle\n");
+	    endpoint_parse(argv[2], &where) != NULL) {
+		fprintf(stderr, "usage: client policy|MAP ENDPOINT "
+		    "CONNECTIONS REQUESTS|idle\n");
 		return 2;
 	}
+	map = argv[1];
+	protocol = strcmp(map, "policy") == 0 ? &policy : &socketmap;
 	base = event_base_new();
 	all = calloc((size_t)count, sizeof(*all));
 	took_ns = calloc((size_t)wanted, sizeof(*took_ns));

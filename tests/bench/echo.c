@@ -1,8 +1,8 @@
 /*
- * policy_echo.c - sends back what it gets
+ * echo.c - sends back what it gets
  *
- * The price of a libevent loop with buffered connections; the policy
- * service is measured against it.  Usage: policy_echo unix:PATH | inet:A:P
+ * The price of a libevent loop with buffered connections; our services are
+ * measured against it.  Usage: echo unix:PATH | inet:A:P
  */
 #include <sys/socket.h>
 
@@ -67,7 +67,7 @@ main(int argc, char **argv)
 
 	if (argc != 2 || endpoint_parse(argv[1], &where) != NULL ||
 	    where.kind == ENDPOINT_NONE) {
-		fprintf(stderr, "usage: policy_echo unix:PATH | "
+		fprintf(stderr, "usage: echo unix:PATH | "
 		    "inet:ADDRESS:PORT\n");
 		return 2;
 	}
