@@ -45,6 +45,17 @@ static const struct option_row {
 	    offsetof(struct args, last) },
 	{ OPT_ALL,	'a', "all",	  VALUE_NONE, 0 },
 	{ OPT_SENDMAIL,	0,   "sendmail",  VALUE_NONE, 0 },
+	{ OPT_APPLY,	0,   "apply",	  VALUE_NONE, 0 },
+	{ OPT_UNDO,	0,   "undo",	  VALUE_NONE, 0 },
+	{ OPT_VERIFY,	0,   "verify",	  VALUE_NONE, 0 },
+	{ OPT_FORCE,	0,   "force",	  VALUE_NONE, 0 },
+	{ OPT_ROUTE,	0,   "route",	  VALUE_NONE, 0 },
+	{ OPT_GATE,	0,   "gate",	  VALUE_TEXT,
+	    offsetof(struct args, gate) },
+	{ OPT_FAIL_OPEN, 0,  "fail-open", VALUE_NONE, 0 },
+	{ OPT_FAIL_CLOSED, 0, "fail-closed", VALUE_NONE, 0 },
+	{ OPT_DIRECTORY, 0,  "config-directory", VALUE_TEXT,
+	    offsetof(struct args, directory) },
 };
 
 #define OPTION_COUNT	(sizeof(options) / sizeof(options[0]))

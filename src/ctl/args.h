@@ -26,6 +26,15 @@ enum {
 	OPT_LAST = 1 << 10,
 	OPT_ALL = 1 << 11,
 	OPT_SENDMAIL = 1 << 12,
+	OPT_APPLY = 1 << 13,
+	OPT_UNDO = 1 << 14,
+	OPT_VERIFY = 1 << 15,
+	OPT_FORCE = 1 << 16,
+	OPT_ROUTE = 1 << 17,
+	OPT_GATE = 1 << 18,
+	OPT_FAIL_OPEN = 1 << 19,
+	OPT_FAIL_CLOSED = 1 << 20,
+	OPT_DIRECTORY = 1 << 21,
 };
 
 /* Those that every command takes. */
@@ -38,6 +47,8 @@ struct args {
 	const char	*reason;
 	const char	*account;
 	const char	*transport;
+	const char	*gate;
+	const char	*directory;
 	int64_t		 for_ms;
 	int64_t		 last;
 	const char	*command;	/* NULL: none was given */

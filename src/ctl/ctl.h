@@ -32,7 +32,8 @@ struct command {
 
 extern const struct command	command_status, command_lists, command_check,
 				command_explain, command_stop, command_send,
-				command_auto, command_events, command_reload;
+				command_auto, command_events, command_reload,
+				command_setup;
 
 /* "mailbrake: ..." to standard error. */
 void	complain(const char *fmt, ...)

@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
 	&command_events,
 	&command_lists,
 	&command_reload,
+	&command_setup,
 };
 
 #define COMMAND_COUNT	(sizeof(commands) / sizeof(commands[0]))
