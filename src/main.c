@@ -55,6 +55,7 @@ struct daemon {
 	struct checker		*checker;
 	struct identity		*identity;
 	struct redis		*redis;
+	char			*redis_memory;	/* of an earlier one */
 	struct statefile	*state;
 	struct control		*control;
 	struct children		*children;
@@ -136,6 +137,18 @@ shut_gates(struct daemon *d, int64_t now_ms)
 	free(reasons);
 }
 
+/* What the state file keeps for the Redis store: while there is none, what
+ * the last one said. */
+static void
+note_redis(struct daemon *d)
+{
+	if (d->redis != NULL) {
+		free(d->redis_memory);
+		d->redis_memory = redis_memory(d->redis);
+	}
+	statefile_store(d->state, d->redis_memory);
+}
+
 static void
 settle(struct daemon *d)
 {
@@ -149,6 +162,7 @@ settle(struct daemon *d)
 		tell(d, &e);
 	if (d->redis != NULL)
 		redis_put_board(d->redis, d->board, now);
+	note_redis(d);
 	statefile_save(d->state, d->board);
 	arm_tick(d, next, now);
 }
@@ -266,10 +280,27 @@ redis_status_cb(void *ctx, enum redis_status status, const char *why)
 		control_event(d->control, &e);
 }
 
+static void
+redis_kept_cb(void *ctx, const char *text)
+{
+	struct daemon *d = ctx;
+
+	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: %s", text);
+	settle_soon(d);
+}
+
+static void
+redis_memory_cb(void *ctx)
+{
+	settle_soon(ctx);
+}
+
 static const struct redis_callbacks redis_calls = {
 	.override = redis_override_cb,
 	.bad_override = redis_bad_cb,
 	.status = redis_status_cb,
+	.kept = redis_kept_cb,
+	.memory = redis_memory_cb,
 };
 
 static void
@@ -285,15 +316,17 @@ start_redis(struct daemon *d)
 		return;
 	d->redis = redis_new(d->base, &rc, d->host, PACKAGE_VERSION,
 	    &redis_calls, d);
+	if (d->redis_memory != NULL)
+		redis_remember(d->redis, d->redis_memory);
 	/* What was set here while Redis was off goes there; what came from
 	 * there may have been removed there since. */
 	for (i = 0; i < board_override_count(d->board); i++) {
 		const struct override *o = board_get_override(d->board, i);
 
-		if (strcmp(o->source, "redis") == 0)
-			redis_expect_override(d->redis, o);
-		else
+		if (strcmp(o->source, "control") == 0)
 			redis_put_override(d->redis, o, clock_wall_ms());
+		else
+			redis_expect_override(d->redis, o);
 	}
 }
 
@@ -447,7 +480,9 @@ reload(struct daemon *d, char **said)
 	d->conf = new;
 	board_set_policy(d->board, new->policy, clock_wall_ms());
 	if (redis_changed && d->redis != NULL) {
-		redis_free(d->redis, REDIS_GOODBYE_MS);
+		redis_finish(d->redis, REDIS_GOODBYE_MS);
+		note_redis(d);
+		redis_free(d->redis);
 		d->redis = NULL;
 	}
 	config_free(old);
@@ -791,7 +826,8 @@ start_store(struct daemon *d)
 	if (c->state_file[0] != '\0') {
 		if ((d->state = statefile_open(c->state_file, &why)) == NULL)
 			fatalx("not started: %s: %s", c->state_file, why);
-		statefile_load(c->state_file, d->board, clock_wall_ms());
+		statefile_load(c->state_file, d->board, clock_wall_ms(),
+		    &d->redis_memory);
 	}
 	start_redis(d);
 }
@@ -863,7 +899,11 @@ finish(struct daemon *d)
 	free(d->shut);
 	statefile_save(d->state, d->board);
 	if (d->redis != NULL)
-		redis_free(d->redis, REDIS_GOODBYE_MS);
+		redis_finish(d->redis, REDIS_GOODBYE_MS);
+	note_redis(d);
+	statefile_save(d->state, d->board);
+	redis_free(d->redis);
+	free(d->redis_memory);
 	statefile_close(d->state, STATE_GOODBYE_MS);
 	for (i = 0; i < 3; i++)
 		event_free(d->signals[i]);

@@ -69,7 +69,6 @@ static const struct {
 };
 
 static void	open_notices(struct redis *);
-static void	want_full_read(struct redis *);
 
 /* --- small things ------------------------------------------------------ */
 
@@ -350,6 +349,7 @@ close_all(struct redis *r)
 	r->way = WAY_NONE;
 	event_del(r->read_timer);
 	event_del(r->notices_timer);
+	life_lost(r);
 	overrides_lost(r);
 	mirror_lost(r);
 }
@@ -480,9 +480,9 @@ role_cb(void *ctx, void *arg, const struct redis_reply *reply)
 		redis_drop(r, "its answer to ROLE makes no sense");
 }
 
-/* The last of the greeting. */
+/* The last of the greeting, but for what redis_life.c asks. */
 static void
-cluster_cb(void *ctx, void *arg, const struct redis_reply *reply)
+info_cb(void *ctx, void *arg, const struct redis_reply *reply)
 {
 	struct redis *r = ctx;
 	char text[REDIS_TEXT_MAX];
@@ -501,6 +501,21 @@ cluster_cb(void *ctx, void *arg, const struct redis_reply *reply)
 		redis_drop(r, "%s", CLUSTER);
 		return;
 	}
+	life_info(r, reply_kind(reply) == REPLY_ERROR ? "" :
+	    reply_text(reply, NULL));
+	if (r->life.eviction[0] != '\0' && !r->said_eviction &&
+	    strcmp(r->life.eviction, "noeviction") != 0) {
+		r->said_eviction = true;
+		log_warnx("redis %s: its maxmemory-policy is %s: when it is "
+		    "full, it forgets overrides; set noeviction", r->server,
+		    r->life.eviction);
+	}
+	life_ask_mark(r);
+}
+
+void
+redis_greeted(struct redis *r)
+{
 	r->ready = true;
 	mirror_unknown(r);
 	open_notices(r);
@@ -514,7 +529,7 @@ data_up(void *ctx)
 
 	greet(r, r->data, auth_cb, select_cb);
 	redis_conn_sendl(r->data, role_cb, NULL, "ROLE", NULL);
-	redis_conn_sendl(r->data, cluster_cb, NULL, "INFO", "cluster", NULL);
+	redis_conn_sendl(r->data, info_cb, NULL, "INFO", NULL);
 }
 
 static const struct redis_conn_handlers data_handlers = {
@@ -566,7 +581,7 @@ poll_instead(struct redis *r, int64_t again_ms, const char *fmt, ...)
 	r->subscribed = false;
 	r->way = WAY_POLLING;
 	arm(r->notices_timer, again_ms);
-	want_full_read(r);
+	redis_want_full_read(r);
 }
 
 static void
@@ -624,7 +639,7 @@ subscribe_cb(void *ctx, void *arg, const struct redis_reply *reply)
 	r->subscribed = true;
 	r->subscribed_ms = clock_mono_ms();
 	r->way = WAY_TRACKING;
-	want_full_read(r);
+	redis_want_full_read(r);
 }
 
 static void
@@ -671,7 +686,7 @@ notices_message(void *ctx, const struct redis_reply *payload)
 	if (reply_kind(payload) != REPLY_ARRAY) {
 		if (reply_kind(payload) == REPLY_NIL)
 			mirror_unknown(r);
-		want_full_read(r);
+		redis_want_full_read(r);
 	}
 	for (i = 0; i < reply_count(payload); i++) {
 		key = reply_at(payload, i);
@@ -704,8 +719,8 @@ notices_timer_cb(evutil_socket_t fd, short what, void *arg)
 
 /* --- full reads -------------------------------------------------------- */
 
-static void
-want_full_read(struct redis *r)
+void
+redis_want_full_read(struct redis *r)
 {
 	int64_t wait;
 
@@ -745,8 +760,30 @@ poll_wait(const struct redis *r)
 	return took * 4 > r->pace.poll ? took * 4 : r->pace.poll;
 }
 
+/* Words stay in force that Redis does not have any more. */
+static void
+say_kept(struct redis *r, size_t kept)
+{
+	char text[REDIS_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "%s: %zu override%s that it had lost "
+	    "stay%s in force and %s written back", r->life.happened, kept,
+	    kept == 1 ? "" : "s", kept == 1 ? "s" : "",
+	    kept == 1 ? "is" : "are");
+	text_copy(r->why, sizeof(r->why), text);
+	if (!r->draining)
+		r->cbs.kept(r->ctx, text);
+}
+
 void
-redis_read_done(struct redis *r)
+redis_memory_changed(struct redis *r)
+{
+	if (!r->draining)
+		r->cbs.memory(r->ctx);
+}
+
+void
+redis_read_done(struct redis *r, size_t kept)
 {
 	if (r->status != REDIS_CONNECTED || r->told_way != r->way) {
 		/* One that dies young every time is not good. */
@@ -754,9 +791,11 @@ redis_read_done(struct redis *r)
 			r->delay_ms = 0;
 		say_connected(r);
 	}
+	if (kept > 0)
+		say_kept(r, kept);
 	if (r->o.full_again) {
 		r->o.full_again = false;
-		want_full_read(r);
+		redis_want_full_read(r);
 	} else {
 		arm(r->read_timer, r->way == WAY_POLLING ? poll_wait(r) :
 		    r->pace.full_read);
@@ -791,6 +830,8 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	redis_conn_sendl(r->data, NULL, NULL, "PING", NULL);
+	/* A master may be made a replica and keep the connection. */
+	redis_conn_sendl(r->data, role_cb, NULL, "ROLE", NULL);
 	if (r->subscribed)
 		redis_conn_sendl(r->notices, subscribe_cb, NULL, "SUBSCRIBE",
 		    CHANNEL, NULL);
@@ -863,13 +904,20 @@ drained(void *ctx)
 }
 
 void
-redis_free(struct redis *r, int wait_ms)
+redis_finish(struct redis *r, int wait_ms)
+{
+	r->draining = true;
+	if (r->ready && wait_ms > 0)
+		redis_conn_drain(r->data, wait_ms, drained);
+	close_all(r);
+}
+
+void
+redis_free(struct redis *r)
 {
 	if (r == NULL)
 		return;
 	r->draining = true;
-	if (r->ready && wait_ms > 0)
-		redis_conn_drain(r->data, wait_ms, drained);
 	close_all(r);
 	overrides_clear(r);
 	mirror_clear(r);
@@ -885,6 +933,40 @@ redis_free(struct redis *r, int wait_ms)
 	free(r->host);
 	free(r->version);
 	free(r);
+}
+
+char *
+redis_memory(const struct redis *r)
+{
+	struct evbuffer *out = evbuffer_new();
+	char *text;
+	size_t len;
+
+	if (out == NULL)
+		fatalx("out of memory");
+	if (r->life.settled[0] != '\0')
+		evbuffer_add_printf(out, "life %s\n", r->life.settled);
+	overrides_memory(r, out);
+	len = evbuffer_get_length(out);
+	text = xcalloc(len + 1, 1);
+	evbuffer_remove(out, text, len);
+	evbuffer_free(out);
+	return text;
+}
+
+void
+redis_remember(struct redis *r, const char *memory)
+{
+	char *copy = xstrdup(memory), *rest = copy, *line;
+
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (strncmp(line, "life ", 5) == 0)
+			life_remember(r, line + 5);
+		else if (strncmp(line, "remove ", 7) == 0 ||
+		    strncmp(line, "write ", 6) == 0)
+			overrides_remember(r, line);
+	}
+	free(copy);
 }
 
 enum redis_status

@@ -9,6 +9,7 @@
  * Keys, after the prefix:
  *   override:<target>	string: `stop` or `send`, a space, a reason; its
  *			time to live is the override's end
+ *   life		string: names these data, see redis_life.c
  *   state:<egress>	hash: state score since until checked blind host
  *			reason, and `l:<zone>` for each current listing:
  *			"<address> <code> <name> since=<unix> <text>".  If a
@@ -70,6 +71,13 @@ struct redis_callbacks {
 	 * between are not told, nor is every turn of one that comes and
 	 * goes.  It is for people; what is the case says redis_state(). */
 	void	(*status)(void *ctx, enum redis_status, const char *why);
+	/* Redis has lost overrides that were not removed: they stand, and
+	 * go back there.  override() was called for each, with the source
+	 * "kept"; text is for people, and not logged here. */
+	void	(*kept)(void *ctx, const char *text);
+	/* redis_memory() has something else to say, and not only because
+	 * of a word that was just put. */
+	void	(*memory)(void *ctx);
 };
 
 struct redis;				/* opaque */
@@ -80,8 +88,20 @@ struct redis	*redis_new(struct event_base *, const struct redis_conf *,
 		    const char *host, const char *version,
 		    const struct redis_callbacks *, void *ctx);
 /* Tries to write what is pending for at most wait_ms.  Other events of the
- * base wait meanwhile.  Not from within one of the callbacks above. */
-void		 redis_free(struct redis *, int wait_ms);
+ * base wait meanwhile.  Not from within one of the callbacks above, and only
+ * redis_memory() and redis_free() may follow. */
+void		 redis_finish(struct redis *, int wait_ms);
+/* NULL is allowed. */
+void		 redis_free(struct redis *);
+
+/*
+ * What must survive a restart besides the overrides that are in force: which
+ * data they were in, and what Redis is still to be told.  Lines of text; the
+ * caller frees them, and gives them back to redis_remember() before anything
+ * else.
+ */
+char		*redis_memory(const struct redis *);
+void		 redis_remember(struct redis *, const char *memory);
 
 /* An override that the owner remembers to have come from Redis, before the
  * first read: if it has gone there meanwhile, override() says so. */

@@ -10,13 +10,21 @@
  *
  * What we are to write ourselves comes first: while it is not written, what
  * Redis shows for the target is older than what the owner knows, and is
- * not told.
+ * not told.  A word that had to wait for a connection is an exception: while
+ * there was none somebody may have given another, so that is looked at
+ * first.
+ *
+ * A key that is missing was removed by an operator only if the data are
+ * still those that had it: see redis_life.c.  If they are not, the word
+ * stays in force and is written back.  Where it cannot be known which of two
+ * words is the newer one, a stop beats a send, and the later end the earlier.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/domain.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -31,11 +39,22 @@
 #define SHOWN_NOTHING	1
 #define END_MAX_MS	(100LL * 365 * 86400 * 1000)
 
+/*
+ * "MX1" and "mx1" are two keys but one target, and so are two ways to write
+ * an address.  The owner is told what follows from all of them together.
+ */
+struct family {
+	struct table_entry	 entry;	/* first; the normal name */
+	TAILQ_HEAD(, target)	 members;
+	struct override		 told;	/* WORD_NONE: nothing is in force */
+};
+
 struct target {
 	struct table_entry	 entry;	/* first */
 	char			*key;
-	uint64_t		 hash;	/* see target_hash() */
-	TAILQ_ENTRY(target)	 read_link, word_link;
+	struct family		*family;
+	TAILQ_ENTRY(target)	 family_link;
+	TAILQ_ENTRY(target)	 read_link, word_link, missing_link;
 	struct override		*known;	/* as the owner knows it */
 	int64_t			 end_ms;/* monotonic: look again; 0 never */
 	uint64_t		 bad;	/* hash of a bad value told; 0 none */
@@ -47,8 +66,18 @@ struct target {
 	bool			 refused;
 	uint64_t		 shown;
 	int64_t			 read_ms;	/* monotonic: last asked */
+	/* The word waited for a connection: look before it is written. */
+	bool			 look;
+	/* The word is one that Redis has lost: only if there is no other. */
+	bool			 restoring;
+
+	/* The life of the data in which known or remote was seen. */
+	unsigned int		 life;
+	uint64_t		 remote;/* hash of the value seen last; or 0 */
+	bool			 was_send;	/* remote, of a removed key */
 
 	bool			 taken;	/* the word; the owner is to know */
+	bool			 missing;	/* is in that queue */
 	bool			 to_read, to_write;	/* is in the queue */
 	bool			 reading, writing;	/* was asked */
 	/* Part of the full read: not asked yet; asked. */
@@ -91,26 +120,40 @@ value_hash(const char *value, size_t len)
 
 /* --- targets ----------------------------------------------------------- */
 
-/*
- * "MX1" and "mx1" are two keys but one target, and so are two ways to write
- * an address: equal targets have equal hashes.
- */
-static uint64_t
-target_hash(const char *name)
+static void
+normal_name(const char *name, char normal[BOARD_NAME_MAX])
 {
-	char normal[BOARD_NAME_MAX];
+	char domain[DOMAIN_MAX];
 	struct addr addr;
 	size_t i;
 
 	if (addr_parse(name, &addr))
 		addr_text(&addr, normal);
+	else if (strncmp(name, "domain:", 7) == 0 &&
+	    domain_normal(name + 7, domain) == NULL)
+		snprintf(normal, BOARD_NAME_MAX, "domain:%s", domain);
 	else
-		text_copy(normal, sizeof(normal), name);
+		text_copy(normal, BOARD_NAME_MAX, name);
 	for (i = 0; normal[i] != '\0'; i++) {
 		if (normal[i] >= 'A' && normal[i] <= 'Z')
 			normal[i] += 'a' - 'A';
 	}
-	return table_hash(0, normal, i);
+}
+
+static struct family *
+find_or_add_family(struct redis *r, const char *name)
+{
+	char normal[BOARD_NAME_MAX];
+	struct family *f;
+
+	normal_name(name, normal);
+	f = (struct family *)table_find(&r->o.families, normal);
+	if (f == NULL) {
+		f = xcalloc(1, sizeof(*f));
+		TAILQ_INIT(&f->members);
+		table_add(&r->o.families, &f->entry, normal);
+	}
+	return f;
 }
 
 static struct target *
@@ -127,7 +170,9 @@ find_or_add(struct redis *r, const char *name)
 	if (t == NULL) {
 		t = xcalloc(1, sizeof(*t));
 		t->key = xasprintf("%s%s", r->override_prefix, name);
-		t->hash = target_hash(name);
+		t->life = r->o.life;
+		t->family = find_or_add_family(r, name);
+		TAILQ_INSERT_TAIL(&t->family->members, t, family_link);
 		table_add(&r->o.targets, &t->entry, name);
 	}
 	return t;
@@ -143,6 +188,13 @@ next_target(const struct redis *r, const struct target *t)
 static void
 target_free(struct redis *r, struct target *t)
 {
+	struct family *f = t->family;
+
+	TAILQ_REMOVE(&f->members, t, family_link);
+	if (TAILQ_EMPTY(&f->members)) {
+		table_remove(&r->o.families, &f->entry);
+		free(f);
+	}
 	table_remove(&r->o.targets, &t->entry);
 	free(t->key);
 	free(t->known);
@@ -159,8 +211,8 @@ forget_idle(struct redis *r)
 	for (t = next_target(r, NULL); t != NULL; t = next) {
 		next = next_target(r, t);
 		if (t->known == NULL && t->word == NULL && t->bad == 0 &&
-		    !t->to_read && !t->to_write && !t->reading &&
-		    !t->writing)
+		    !t->was_send && !t->to_read && !t->to_write &&
+		    !t->reading && !t->writing && !t->missing)
 			target_free(r, t);
 	}
 }
@@ -257,52 +309,129 @@ tell_bad_name(struct redis *r, const char *name, size_t len)
 	tell_bad(r, name, len, why, strlen(why));
 }
 
-/* With one key gone, another one of the same target counts: it is read and
- * told as new.  Once for all that are gone in a batch. */
-static void
-read_twins(struct redis *r)
-{
-	struct redis_overrides *o = &r->o;
-	bool maybe[256] = { false };
-	struct target *t;
-	size_t i;
+static void	batch_done(struct redis *);
 
-	for (i = 0; i < o->gone_count; i++)
-		maybe[o->gone[i] & 255] = true;
-	for (t = next_target(r, NULL); t != NULL && o->gone_count > 0;
-	    t = next_target(r, t)) {
-		if (!maybe[t->hash & 255] || t->known == NULL ||
-		    t->word != NULL)
-			continue;
-		for (i = 0; i < o->gone_count && o->gone[i] != t->hash; i++)
-			;
-		if (i < o->gone_count) {
-			know_nothing(t);
-			want_read(r, t);
-		}
+/* --- what was found ---------------------------------------------------- */
+
+static bool
+has_ended(const struct override *o)
+{
+	return o->until_ms != 0 &&
+	    o->until_ms <= clock_wall_ms() + END_SLACK_MS;
+}
+
+/* Of two words of which nobody knows the order. */
+static bool
+beats(const struct override *a, const struct override *b)
+{
+	if (a->word != b->word)
+		return a->word == WORD_STOP ||
+		    (a->word == WORD_SEND && b->word == WORD_NONE);
+	if (a->until_ms == 0 || b->until_ms == 0)
+		return a->until_ms == 0 && b->until_ms != 0;
+	return a->until_ms > b->until_ms + END_SLACK_MS;
+}
+
+/* Tells what is in force for a target by all of its keys, if that is news
+ * or has to be told in any case. */
+static void
+tell_family(struct redis *r, struct target *t, bool always, int64_t slack_ms)
+{
+	struct override gone = { .word = WORD_NONE, .source = "redis" };
+	const struct override *best = NULL;
+	struct family *f = t->family;
+	struct target *m;
+
+	TAILQ_FOREACH(m, &f->members, family_link) {
+		if (m->known != NULL && (best == NULL ||
+		    beats(m->known, best)))
+			best = m->known;
 	}
-	o->gone_count = 0;
+	if (best == NULL) {
+		text_copy(gone.target, sizeof(gone.target), t->entry.name);
+		best = &gone;
+	}
+	if (!always && same_override(best, &f->told, slack_ms))
+		return;
+	f->told = *best;
+	tell(r, best);
+}
+
+static void
+drop_word(struct target *t)
+{
+	free(t->word);
+	t->word = NULL;
+	t->refused = t->restoring = t->look = false;
+}
+
+/* A word of ours that Redis is to have. */
+static void
+set_word(struct redis *r, struct target *t, const struct override *o)
+{
+	struct override copy = *o;	/* it may be t->word */
+
+	if (t->word == NULL)
+		t->word = xcalloc(1, sizeof(*t->word));
+	*t->word = copy;
+	text_clean(t->word->reason, sizeof(t->word->reason), copy.reason,
+	    strlen(copy.reason));
+	t->word_put++;
+	t->refused = t->restoring = t->look = false;
+	t->shown = 0;
+	want_write(r, t);
+}
+
+/* Redis has lost it: it stays in force and goes back there. */
+static void
+restore(struct redis *r, struct target *t)
+{
+	if (has_ended(t->known)) {
+		know_nothing(t);
+		tell_family(r, t, false, END_SLACK_MS);
+		return;
+	}
+	text_copy(t->known->source, sizeof(t->known->source), "kept");
+	set_word(r, t, t->known);
+	t->restoring = true;
+	t->remote = 0;
+	r->o.kept++;
+	tell_family(r, t, true, 0);
+}
+
+/* The key is missing, and the data are those that had it. */
+static void
+found_removed(struct redis *r, struct target *t)
+{
+	t->was_send = t->known != NULL && t->known->word == WORD_SEND &&
+	    t->remote != 0 && !has_ended(t->known);
+	t->life = r->o.life;
+	know_nothing(t);
+	tell_family(r, t, false, END_SLACK_MS);
 }
 
 static void
 found_nothing(struct redis *r, struct target *t)
 {
-	struct override gone = { .word = WORD_NONE, .source = "redis" };
-
 	/* With our own word unwritten it says nothing: also the end of an
 	 * older one looks like this. */
 	if (t->word != NULL) {
+		t->look = false;
 		if (t->refused && t->shown == 0)
 			t->shown = SHOWN_NOTHING;
+		if (!t->writing)
+			want_write(r, t);
 		return;
 	}
-	if (t->known == NULL && t->bad == 0)
+	if (t->known == NULL && t->bad != 0) {
+		know_nothing(t);
 		return;
-	know_nothing(t);
-	text_copy(gone.target, sizeof(gone.target), t->entry.name);
-	if (r->o.gone_count < REDIS_BATCH)
-		r->o.gone[r->o.gone_count++] = t->hash;
-	tell(r, &gone);
+	}
+	if (t->known == NULL || t->missing)
+		return;
+	/* Whether it was removed is asked when the batch is read. */
+	t->missing = true;
+	TAILQ_INSERT_TAIL(&r->o.missing, t, missing_link);
 }
 
 static void
@@ -316,12 +445,23 @@ found_bad(struct redis *r, struct target *t, const char *value, size_t len)
 	tell_bad(r, t->entry.name, strlen(t->entry.name), value, len);
 }
 
-/* True if ours is still the newest word for the target. */
+/* True if ours is still the newest word for the target, as far as that can
+ * be known; theirs is what Redis shows, or NULL if that is no word. */
 static bool
-own_word_stands(struct target *t, const char *value, size_t len)
+own_word_stands(struct target *t, const char *value, size_t len,
+    const struct override *theirs)
 {
 	if (t->word == NULL)
 		return false;
+	if (t->restoring)
+		return theirs == NULL || beats(t->word, theirs);
+	if (t->look) {
+		t->look = false;
+		/* Somebody stopped it while we could not see. */
+		return theirs == NULL || theirs->word != WORD_STOP ||
+		    t->word->word == WORD_STOP ||
+		    value_hash(value, len) == t->remote;
+	}
 	if (!t->refused)
 		return true;
 	if (t->shown == 0)
@@ -329,17 +469,63 @@ own_word_stands(struct target *t, const char *value, size_t len)
 	return t->shown == value_hash(value, len);
 }
 
+/* The data are others than those that had our word: what they show may be
+ * older than what they have lost.  True if ours stands. */
+static bool
+older_value(struct redis *r, struct target *t, const char *value, size_t len,
+    const struct override *theirs)
+{
+	struct override none = { .word = WORD_NONE, .source = "redis" };
+
+	if (t->life == r->o.life)
+		return false;
+	if (t->known != NULL && !has_ended(t->known) &&
+	    beats(t->known, theirs)) {
+		log_warnx("redis %s: override %s shows \"%s\", but its data "
+		    "have changed and \"%s\" was known before: that stays; "
+		    "say \"%s\" again if it is wanted", r->server,
+		    t->entry.name, word_name(theirs->word),
+		    word_name(t->known->word), word_name(theirs->word));
+		restore(r, t);
+		t->restoring = false;
+		return true;
+	}
+	if (t->known == NULL && t->was_send && theirs->word == WORD_SEND &&
+	    value_hash(value, len) == t->remote) {
+		log_warnx("redis %s: override %s shows \"send\" again, which "
+		    "was removed before its data changed: removed again; say "
+		    "it again if it is wanted", r->server, t->entry.name);
+		text_copy(none.target, sizeof(none.target), t->entry.name);
+		set_word(r, t, &none);
+		return true;
+	}
+	return false;
+}
+
 static void
 found_value(struct redis *r, struct target *t, const char *value, size_t len,
     int64_t ttl_ms)
 {
 	struct override o = { .source = "redis" };
-	bool news = t->bad != 0 || t->taken;
-	int64_t now = clock_mono_ms(), slack;
+	bool news = t->bad != 0 || t->taken, good;
+	int64_t now = clock_mono_ms(), slack, end_ms = 0;
 
-	if (own_word_stands(t, value, len))
+	text_copy(o.target, sizeof(o.target), t->entry.name);
+	if (ttl_ms >= 0) {
+		if (ttl_ms > END_MAX_MS)
+			ttl_ms = END_MAX_MS;
+		o.until_ms = clock_wall_ms() + ttl_ms;
+		end_ms = now + ttl_ms + 50;
+	}
+	good = override_parse(value, len, &o) == NULL;
+	if (own_word_stands(t, value, len, good ? &o : NULL)) {
+		if (t->restoring)
+			t->restoring = false;	/* over what is there */
+		if (!t->writing)
+			want_write(r, t);
 		return;
-	if (override_parse(value, len, &o) != NULL) {
+	}
+	if (!good) {
 		if (len > VALUE_MAX) {
 			value = "(longer than 4096 bytes)";
 			len = strlen(value);
@@ -348,43 +534,108 @@ found_value(struct redis *r, struct target *t, const char *value, size_t len,
 		return;
 	}
 	if (t->word != NULL) {
-		log_info("redis %s: override %s was given anew in Redis, "
-		    "before ours could be written", r->server,
-		    t->entry.name);
-		free(t->word);
-		t->word = NULL;
-		t->refused = false;
+		if (!t->restoring)
+			log_info("redis %s: override %s was given anew in "
+			    "Redis, before ours could be written", r->server,
+			    t->entry.name);
+		drop_word(t);
+	} else if (older_value(r, t, value, len, &o)) {
+		return;
 	}
 	t->bad = 0;
-	t->taken = false;
-	text_copy(o.target, sizeof(o.target), t->entry.name);
-	t->end_ms = 0;
-	if (ttl_ms >= 0) {
-		if (ttl_ms > END_MAX_MS)
-			ttl_ms = END_MAX_MS;
-		o.until_ms = clock_wall_ms() + ttl_ms;
-		t->end_ms = now + ttl_ms + 50;
-	}
+	t->taken = t->was_send = false;
+	t->life = r->o.life;
+	t->remote = value_hash(value, len);
+	t->end_ms = end_ms;
 	/* An end is off by the time that reading PTTL took. */
 	slack = END_SLACK_MS + now - r->o.batch_ms;
-	if (t->known != NULL && same_override(t->known, &o, slack) && !news)
+	if (t->known != NULL && same_override(t->known, &o, slack) && !news &&
+	    strcmp(t->known->source, o.source) == 0)
 		return;
+	if (t->known != NULL && strcmp(t->known->source, o.source) != 0)
+		news = true;
 	know(t, &o);
-	tell(r, &o);
+	tell_family(r, t, news, slack);
+}
+
+/* --- what became of those that are missing ----------------------------- */
+
+void
+overrides_judged(struct redis *r, bool same_life)
+{
+	struct redis_overrides *o = &r->o;
+	struct target *t;
+
+	if (!same_life)
+		o->life++;
+	while ((t = TAILQ_FIRST(&o->missing)) != NULL) {
+		TAILQ_REMOVE(&o->missing, t, missing_link);
+		t->missing = false;
+		/* The owner, or a later reading, may have been quicker. */
+		if (t->word != NULL || t->known == NULL)
+			continue;
+		if (t->life == o->life || has_ended(t->known))
+			found_removed(r, t);
+		else
+			restore(r, t);
+	}
+	batch_done(r);
 }
 
 /* --- reading ----------------------------------------------------------- */
+
+/* All that Redis had and lost is there again: from now on what is missing
+ * in these data was removed. */
+static void
+settled_check(struct redis *r)
+{
+	const struct target *t;
+
+	if (r->o.full || r->o.full_again || !TAILQ_EMPTY(&r->o.words) ||
+	    r->o.writing > 0)
+		return;
+	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
+		if (t->word != NULL)
+			return;
+	}
+	if (life_settled(r))
+		redis_memory_changed(r);
+}
 
 static void
 full_read_check(struct redis *r)
 {
 	struct redis_overrides *o = &r->o;
+	struct target *t;
+	size_t kept = o->kept;
 
-	if (!o->full || o->scanning || o->full_left > 0)
+	if (!o->full || o->scanning || o->full_left > 0 ||
+	    o->batch_count > 0)
 		return;
 	o->full = false;
+	o->kept = 0;
+	/* What was removed before stays removed in these data. */
+	if (!o->full_again) {
+		for (t = next_target(r, NULL); t != NULL;
+		    t = next_target(r, t)) {
+			if (t->known == NULL && t->life != o->life) {
+				t->life = o->life;
+				t->was_send = false;
+			}
+		}
+	}
 	forget_idle(r);
-	redis_read_done(r);
+	settled_check(r);
+	redis_read_done(r, kept);
+}
+
+/* All of a batch is read, and what is missing is judged. */
+static void
+batch_done(struct redis *r)
+{
+	r->o.batch_count = 0;
+	full_read_check(r);
+	redis_kick(r);
 }
 
 /* True, and the connection dropped, if a read was refused.  A value of the
@@ -487,12 +738,12 @@ read_cb(void *ctx, void *arg, const struct redis_reply *reply)
 		found_bad(r, t, "(not a string)", 14);
 	free(reading->value);
 	reading->value = NULL;
-	if (--o->batch_left == 0) {
-		o->batch_count = 0;
-		read_twins(r);
-		full_read_check(r);
-		redis_kick(r);
-	}
+	if (--o->batch_left > 0)
+		return;
+	if (TAILQ_EMPTY(&o->missing))
+		batch_done(r);
+	else
+		life_ask(r);
 }
 
 static void
@@ -662,15 +913,20 @@ word_cb(void *ctx, void *arg, const struct redis_reply *reply)
 		/* What it shows now is what a newer word differs from. */
 		want_read(r, t);
 		redis_lane_refused(r, &r->o.lane, error);
+	} else if (reply_kind(reply) == REPLY_NIL) {
+		/* Of NX: there is a value, which found_value() weighs. */
+		redis_lane_taken(r, &r->o.lane);
+		want_read(r, t);
 	} else {
 		redis_lane_taken(r, &r->o.lane);
 		if (t->word != NULL && t->word_put == t->word_sent) {
-			free(t->word);
-			t->word = NULL;
-			t->refused = false;
+			drop_word(t);
 			t->taken = true;
+			t->life = r->o.life;
 			/* Whoever wrote meanwhile was not listened to. */
 			want_read(r, t);
+			redis_memory_changed(r);
+			settled_check(r);
 		} else if (t->word != NULL) {
 			want_write(r, t);
 		}
@@ -683,6 +939,8 @@ send_word(struct redis *r, struct target *t)
 {
 	const struct override *o = t->word;
 	char value[BOARD_REASON_MAX + 8], px[24];
+	const char *argv[6];
+	size_t argc = 0;
 	int64_t left = o->until_ms - clock_wall_ms();
 	bool ended = o->until_ms != 0 && left <= 0;
 
@@ -692,14 +950,20 @@ send_word(struct redis *r, struct target *t)
 	snprintf(value, sizeof(value), "%s%s%s", o->word == WORD_STOP ?
 	    "stop" : "send", o->reason[0] != '\0' ? " " : "", o->reason);
 	snprintf(px, sizeof(px), "%lld", (long long)left);
-	if (o->word == WORD_NONE || ended)
+	if (o->word == WORD_NONE || ended) {
 		redis_conn_sendl(r->data, word_cb, t, "DEL", t->key, NULL);
-	else if (o->until_ms != 0)
-		redis_conn_sendl(r->data, word_cb, t, "SET", t->key, value,
-		    "PX", px, NULL);
-	else
-		redis_conn_sendl(r->data, word_cb, t, "SET", t->key, value,
-		    NULL);
+		return;
+	}
+	argv[argc++] = "SET";
+	argv[argc++] = t->key;
+	argv[argc++] = value;
+	if (o->until_ms != 0) {
+		argv[argc++] = "PX";
+		argv[argc++] = px;
+	}
+	if (t->restoring)
+		argv[argc++] = "NX";
+	redis_conn_send(r->data, word_cb, t, argc, argv);
 }
 
 static void
@@ -712,6 +976,11 @@ send_words(struct redis *r)
 	for (t = TAILQ_FIRST(&o->words); t != NULL && redis_lane_open(&o->lane)
 	    && o->writing < (o->lane.refused ? 1 : WRITING_MAX); t = next) {
 		next = TAILQ_NEXT(t, word_link);
+		if (t->look) {
+			if (!t->reading)
+				want_read(r, t);
+			continue;
+		}
 		/* Another try would undo a newer word: look first. */
 		if (t->refused && t->word != NULL &&
 		    t->read_ms < o->lane.retry_ms) {
@@ -730,6 +999,25 @@ send_words(struct redis *r)
 		o->lane.refused = false;
 }
 
+/* Other spellings of the target give way to what was said last. */
+static void
+put_twins(struct redis *r, struct target *t, const struct override *o)
+{
+	struct override none = *o;
+	struct target *m;
+
+	none.word = WORD_NONE;
+	TAILQ_FOREACH(m, &t->family->members, family_link) {
+		if (m == t || (m->known == NULL && m->bad == 0 &&
+		    m->word == NULL))
+			continue;
+		text_copy(none.target, sizeof(none.target), m->entry.name);
+		set_word(r, m, &none);
+		m->look = r->status != REDIS_CONNECTED;
+		know_nothing(m);
+	}
+}
+
 void
 redis_put_override(struct redis *r, const struct override *o, int64_t now_ms)
 {
@@ -738,20 +1026,16 @@ redis_put_override(struct redis *r, const struct override *o, int64_t now_ms)
 	if (o->target[0] == '\0')
 		return;
 	t = find_or_add(r, o->target);
-	if (t->word == NULL)
-		t->word = xcalloc(1, sizeof(*t->word));
-	*t->word = *o;
-	text_clean(t->word->reason, sizeof(t->word->reason), o->reason,
-	    strlen(o->reason));
+	set_word(r, t, o);
 	if (o->until_ms != 0 && o->until_ms <= now_ms)
 		t->word->word = WORD_NONE;
-	t->word_put++;
-	t->refused = false;
-	t->shown = 0;
+	t->look = r->status != REDIS_CONNECTED;
+	t->was_send = false;
 	know_nothing(t);
 	if (t->word->word != WORD_NONE)
 		know(t, t->word);
-	want_write(r, t);
+	put_twins(r, t, o);
+	t->family->told = *t->word;
 	redis_kick(r);
 }
 
@@ -763,15 +1047,61 @@ redis_expect_override(struct redis *r, const struct override *o)
 	if (o->target[0] == '\0' || o->word == WORD_NONE)
 		return;
 	t = find_or_add(r, o->target);
-	if (t->word == NULL)
+	if (t->word == NULL) {
 		know(t, o);
+		t->family->told = *o;
+	}
+}
+
+/* Words that are in force are in the owner's memory; removals are not. */
+void
+overrides_memory(const struct redis *r, struct evbuffer *out)
+{
+	const struct target *t;
+
+	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
+		if (t->word != NULL && !t->restoring)
+			evbuffer_add_printf(out, "%s %016llx %s\n",
+			    t->word->word == WORD_NONE ? "remove" : "write",
+			    (unsigned long long)t->remote, t->entry.name);
+	}
+}
+
+void
+overrides_remember(struct redis *r, const char *line)
+{
+	struct override none = { .word = WORD_NONE, .source = "control" };
+	bool remove = strncmp(line, "remove ", 7) == 0;
+	unsigned long long remote;
+	struct target *t;
+	char *end;
+
+	line += remove ? 7 : 6;
+	remote = strtoull(line, &end, 16);
+	if (*end != ' ' || end[1] == '\0' || strlen(end + 1) >=
+	    sizeof(none.target))
+		return;
+	text_copy(none.target, sizeof(none.target), end + 1);
+	t = find_or_add(r, none.target);
+	/* A newer word of the owner stands. */
+	if (remove && t->word == NULL)
+		redis_put_override(r, &none, 0);
+	t->remote = remote;
 }
 
 bool
 overrides_pending(const struct redis *r)
 {
-	return r->o.writing > 0 || (!TAILQ_EMPTY(&r->o.words) &&
-	    !r->o.lane.refused);
+	const struct target *t;
+
+	if (r->o.writing > 0)
+		return true;
+	/* What must be looked at first waits for the next start. */
+	TAILQ_FOREACH(t, &r->o.words, word_link) {
+		if (!t->look && !r->o.lane.refused)
+			return true;
+	}
+	return false;
 }
 
 /* --- the whole --------------------------------------------------------- */
@@ -817,15 +1147,15 @@ overrides_lost(struct redis *r)
 		o->batch[i].value = NULL;
 	}
 	TAILQ_INIT(&o->reads);
+	TAILQ_INIT(&o->missing);
 	o->batch_count = o->batch_left = o->writing = o->full_left = 0;
-	o->gone_count = 0;
 	o->full = o->full_again = o->scanning = o->scan_sent = false;
 	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
 		t->to_read = t->reading = t->writing = false;
-		t->full_wait = t->full_asked = false;
-		/* The first word after a reconnect is ours. */
+		t->full_wait = t->full_asked = t->missing = false;
 		t->refused = false;
 		t->shown = 0;
+		t->look = t->word != NULL && !t->restoring;
 		if (t->word != NULL)
 			want_write(r, t);
 	}
@@ -852,6 +1182,8 @@ overrides_init(struct redis *r)
 {
 	r->o.pattern = pattern_of(r->override_prefix);
 	table_init(&r->o.targets);
+	table_init(&r->o.families);
+	TAILQ_INIT(&r->o.missing);
 	TAILQ_INIT(&r->o.words);
 	TAILQ_INIT(&r->o.reads);
 	r->o.lane.what = "overrides";
@@ -865,5 +1197,6 @@ overrides_clear(struct redis *r)
 	while ((t = next_target(r, NULL)) != NULL)
 		target_free(r, t);
 	table_clear(&r->o.targets);
+	table_clear(&r->o.families);
 	free(r->o.pattern);
 }

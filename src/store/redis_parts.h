@@ -3,6 +3,7 @@
  *
  * redis.c		the connections, their coming and going
  * redis_overrides.c	override:* in both directions
+ * redis_life.c		whether the data are still the same
  * redis_mirror.c	what is only written: states, lists, events, node
  *
  * Nobody else includes this, but for the tests that set the pace.
@@ -11,6 +12,8 @@
 #define MAILBRAKE_STORE_REDIS_PARTS_H
 
 #include <sys/queue.h>
+
+#include <event2/buffer.h>
 
 #include "store/redis.h"
 #include "store/redis_conn.h"
@@ -73,8 +76,10 @@ struct redis_overrides {
 	struct redis_reading batch[REDIS_BATCH];
 	size_t		 batch_count, batch_left;
 	int64_t		 batch_ms;	/* monotonic, when it was asked */
-	uint64_t	 gone[REDIS_BATCH];	/* targets, of the batch */
-	size_t		 gone_count;
+	struct target_queue missing;	/* in the batch; to be judged */
+	struct table	 families;	/* targets by their normal name */
+	unsigned int	 life;		/* counts those of the data */
+	size_t		 kept;		/* words that Redis had lost */
 	char		*pattern;	/* of their keys, for SCAN */
 	/* The full read: SCAN, then all that it found. */
 	bool		 full;		/* one is under way */
@@ -89,6 +94,20 @@ struct redis_overrides {
 	uint64_t	 bad_names[64];
 	size_t		 bad_name_count;
 	struct redis_lane lane;
+};
+
+/* What tells one life of the data from another; texts, "" if unknown. */
+struct redis_life {
+	char		 run[128], mark[48], evicted[24];
+	/* Those of the life that the counter stands for. */
+	char		 was_run[128], was_mark[48], was_evicted[24];
+	/* The life of which every override is known, as one text. */
+	char		 settled[208];
+	char		 eviction[32];	/* maxmemory_policy */
+	char		 refused[REDIS_TEXT_MAX];	/* writing the mark */
+	const char	*happened;	/* before this life; for people */
+	unsigned int	 connection;	/* counted */
+	bool		 asked, said_no_mark;
 };
 
 struct batch_part;
@@ -131,6 +150,7 @@ struct redis {
 	struct redis_conn	*data;		/* reads and writes */
 	bool			 ready;		/* greeted, and a master */
 	bool			 slow;		/* about asking again */
+	bool			 said_eviction;
 	struct redis_conn	*notices;	/* tracking */
 	bool			 subscribed;
 	int64_t			 subscribed_ms;	/* monotonic */
@@ -150,6 +170,7 @@ struct redis {
 	struct event		*tick, *pump;
 	bool			 draining;
 
+	struct redis_life	 life;
 	struct redis_overrides	 o;
 	struct redis_mirrors	 m;
 };
@@ -179,8 +200,28 @@ void	redis_lane_refused(struct redis *, struct redis_lane *,
 void	redis_lane_taken(struct redis *, struct redis_lane *);
 bool	redis_lane_open(const struct redis_lane *);
 
-/* A full read is complete. */
-void	redis_read_done(struct redis *);
+/* A full read is complete; kept: words that were found lost since. */
+void	redis_read_done(struct redis *, size_t kept);
+/* The data connection is greeted and its life known. */
+void	redis_greeted(struct redis *);
+void	redis_want_full_read(struct redis *);
+/* What redis_memory() gives has changed. */
+void	redis_memory_changed(struct redis *);
+
+/* --- redis_life.c ------------------------------------------------------ */
+
+/* The answer to INFO. */
+void	life_info(struct redis *, const char *info);
+/* Asks for the rest, then calls redis_greeted() unless that is done, and
+ * overrides_judged(). */
+void	life_ask_mark(struct redis *);
+/* Both. */
+void	life_ask(struct redis *);
+void	life_lost(struct redis *);
+/* The life that an earlier daemon had settled. */
+void	life_remember(struct redis *, const char *);
+/* Every override of this life is known.  True if that is news. */
+bool	life_settled(struct redis *);
 
 /* --- redis_overrides.c ------------------------------------------------- */
 
@@ -192,6 +233,12 @@ void	overrides_lost(struct redis *);
 void	overrides_read_all(struct redis *);
 /* A key changed; name is the whole key. */
 void	overrides_notice(struct redis *, const char *name, size_t len);
+/* Whether the data are still those that had the missing keys. */
+void	overrides_judged(struct redis *, bool same_life);
+/* Adds a line for each word that Redis does not have yet. */
+void	overrides_memory(const struct redis *, struct evbuffer *);
+/* Takes such a line. */
+void	overrides_remember(struct redis *, const char *line);
 /* True if a word of ours could be written now and is not. */
 bool	overrides_pending(const struct redis *);
 

@@ -31,6 +31,8 @@ struct statefile {
 	int		 lock_fd;
 	char		*saved;		/* text handed over last, */
 	uint64_t	 generation;	/* of this view of the board */
+	char		*store;		/* see statefile_store() */
+	bool		 store_changed;
 
 	pthread_t	 thread;
 	pthread_mutex_t	 mutex;		/* guards what follows */
@@ -92,7 +94,7 @@ override_json(const struct override *o)
 
 /* Without a time of its own, so that equal states are equal texts. */
 static char *
-board_json(const struct board *b)
+board_json(const struct board *b, const char *store)
 {
 	json_t *egress = json_array(), *listings = json_array();
 	json_t *overrides = json_array(), *domains = json_array(), *root;
@@ -117,6 +119,8 @@ board_json(const struct board *b)
 	root = json_pack("{s:i, s:o, s:o, s:o, s:o}", "mailbrake",
 	    FORMAT_VERSION, "egress", egress, "domains", domains, "listings",
 	    listings, "overrides", overrides);
+	if (root != NULL && store != NULL)
+		json_object_set_new(root, "store", json_string(store));
 	text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	json_decref(root);
 	if (text == NULL)
@@ -222,8 +226,8 @@ restore_override(struct board *b, const json_t *j, int64_t now_ms)
 }
 
 static bool
-load_one(const char *path, struct board *b, int64_t now_ms, char *why,
-    size_t why_size)
+load_one(const char *path, struct board *b, int64_t now_ms, char **store,
+    char *why, size_t why_size)
 {
 	json_error_t error;
 	json_t *root, *j;
@@ -249,6 +253,8 @@ load_one(const char *path, struct board *b, int64_t now_ms, char *why,
 		restore_listing(b, j);
 	json_array_foreach(json_object_get(root, "overrides"), i, j)
 		restore_override(b, j, now_ms);
+	if (json_is_string(json_object_get(root, "store")))
+		*store = xstrdup(string_of(root, "store"));
 	json_decref(root);
 	return true;
 }
@@ -260,19 +266,22 @@ is_missing(const char *path)
 }
 
 bool
-statefile_load(const char *path, struct board *b, int64_t now_ms)
+statefile_load(const char *path, struct board *b, int64_t now_ms,
+    char **store)
 {
 	char why[200], *old = xasprintf("%s.old", path);
 	char *bad = xasprintf("%s.bad", path);
 	bool ok = true, missing = is_missing(path);
 
+	*store = NULL;
 	/* What somebody made unreadable is not damaged. */
 	if (!missing && access(path, R_OK) == -1)
 		fatal("not started: state file %s cannot be read: give it to "
 		    "the user of the daemon", path);
 	if (missing && is_missing(old)) {
 		log_debug("state file %s: none yet", path);
-	} else if (!missing && load_one(path, b, now_ms, why, sizeof(why))) {
+	} else if (!missing && load_one(path, b, now_ms, store, why,
+	    sizeof(why))) {
 		log_info("state file %s: %zu listings, %zu overrides "
 		    "restored", path, board_listing_count(b),
 		    board_override_count(b));
@@ -286,7 +295,7 @@ statefile_load(const char *path, struct board *b, int64_t now_ms)
 			    "%s", path, why, bad);
 		if (!missing && rename(path, bad) == -1)
 			log_warn("state file: cannot rename to %s", bad);
-		if (load_one(old, b, now_ms, why, sizeof(why)))
+		if (load_one(old, b, now_ms, store, why, sizeof(why)))
 			log_warnx("state file %s: the one before it is used: "
 			    "%zu listings, %zu overrides restored", old,
 			    board_listing_count(b), board_override_count(b));
@@ -440,15 +449,26 @@ writer(void *arg)
 }
 
 void
+statefile_store(struct statefile *f, const char *text)
+{
+	if (f == NULL || text_same(f->store, text))
+		return;
+	free(f->store);
+	f->store = xstrdup(text);
+	f->store_changed = true;
+}
+
+void
 statefile_save(struct statefile *f, const struct board *b)
 {
 	char *text;
 
-	if (f == NULL || (f->saved != NULL &&
+	if (f == NULL || (f->saved != NULL && !f->store_changed &&
 	    f->generation == board_generation(b)))
 		return;
 	f->generation = board_generation(b);
-	text = board_json(b);
+	f->store_changed = false;
+	text = board_json(b, f->store);
 	if (f->saved != NULL && strcmp(text, f->saved) == 0) {
 		free(text);
 		return;
@@ -539,6 +559,7 @@ statefile_close(struct statefile *f, int wait_ms)
 		close(f->lock_fd);
 	free(f->pending);
 	free(f->saved);
+	free(f->store);
 	free(f->path);
 	free(f);
 }

@@ -173,6 +173,8 @@ save(void)
 	assert_true(exists(path));
 }
 
+static char	*store;		/* what the last load gave back */
+
 static bool
 restart(const char *conf)
 {
@@ -180,7 +182,9 @@ restart(const char *conf)
 
 	scene_open(&b, conf);
 	b.now_ms = a.board != NULL ? a.now_ms : SCENE_START;
-	ok = statefile_load(path, b.board, b.now_ms);
+	free(store);
+	store = NULL;
+	ok = statefile_load(path, b.board, b.now_ms, &store);
 	scene_tick(&b);
 	return ok;
 }
@@ -830,6 +834,30 @@ test_lock(void **state)
 }
 
 static void
+test_store(void **state)
+{
+	(void)state;
+	scene_open(&a, CONF);
+	open_file();
+	statefile_store(state_file, "life a b 0\nremove 0 m\"x\n");
+	statefile_save(state_file, a.board);
+	/* A change of it alone is one. */
+	statefile_store(state_file, "life a c 0\n");
+	statefile_save(state_file, a.board);
+	close_file();
+	assert_true(restart(CONF));
+	assert_string_equal(store, "life a c 0\n");
+	scene_close(&b);
+	open_file();
+	statefile_store(state_file, NULL);
+	statefile_save(state_file, a.board);
+	close_file();
+	assert_true(restart(CONF));
+	assert_null(store);
+	statefile_store(NULL, "no file");
+}
+
+static void
 test_none(void **state)
 {
 	(void)state;
@@ -881,6 +909,7 @@ main(void)
 	    test_unwritable);
 	unit_claim("an end is not held up by a disk", test_close_gives_up);
 	unit_claim("two daemons cannot have one file", test_lock);
+	unit_claim("what the other store must know is kept", test_store);
 	unit_claim("no state file is one too", test_none);
 	return unit_run("statefile");
 }
