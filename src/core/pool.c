@@ -105,12 +105,14 @@ pool_refusal(const struct view *v, size_t egress, int64_t now_ms)
 {
 	const struct egress *e = &v->policy->egress[egress];
 	const struct party_view *f = &v->egress[egress];
+	const struct override *by;
 
-	if (pool_egress_state(v, egress, now_ms, NULL) == STATE_STOPPED)
-		return f->state == STATE_SENDING &&
-		    v->pools[e->pool].guarded ?
-		    "is kept from being the next" : "is stopped";
+	if (pool_egress_state(v, egress, now_ms, &by) == STATE_STOPPED &&
+	    (by != NULL || f->state == STATE_STOPPED))
+		return "is stopped";
 	/* An operator's "send" lets its own mail out, not that of others. */
+	if (f->state == STATE_SENDING && v->pools[e->pool].guarded)
+		return "is kept from being the next";
 	if (f->state == STATE_STOPPED)
 		return "is listed";
 	if (f->state == STATE_PROBATION)
