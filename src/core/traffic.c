@@ -38,9 +38,14 @@ volume_begin(struct volume *v, const struct traffic *t, int64_t now_ms)
 void
 volume_restart(struct volume *v, const struct traffic *t)
 {
+	uint64_t rerouted;
+
+	/* What was counted since the last look belongs to the hour, and to
+	 * the standing before. */
+	v->hour += read_counters(v, t, &rerouted);
+	v->hour_rerouted += rerouted;
 	v->accepted = 0;
-	v->delivered_before = atomic_load_explicit(&t->delivered,
-	    memory_order_relaxed);
+	v->delivered_before = v->delivered;
 }
 
 /* The mean of the first day, then one that forgets within days. */
