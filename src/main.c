@@ -30,6 +30,7 @@
 #include "conf/config.h"
 #include "conf/config_schema.h"
 #include "core/board.h"
+#include "core/incident.h"
 #include "front/control.h"
 #include "front/maps.h"
 #include "front/gate_file.h"
@@ -37,6 +38,7 @@
 #include "front/policy.h"
 #include "front/socketmap.h"
 #include "front/wired.h"
+#include "store/incidents.h"
 #include "store/redis.h"
 #include "store/statefile.h"
 #include "watch/checker.h"
@@ -57,6 +59,7 @@ struct daemon {
 	struct redis		*redis;
 	char			*redis_memory;	/* of an earlier one */
 	struct statefile	*state;
+	struct incidents	*incidents;
 	struct control		*control;
 	struct children		*children;
 	struct gate_file	*gate;
@@ -98,6 +101,7 @@ arm_tick(struct daemon *d, int64_t next_ms, int64_t now_ms)
 static void
 tell(struct daemon *d, const struct board_event *e)
 {
+	incidents_event(d->incidents, e);
 	if (e->kind == EVENT_HEALTH || e->kind == EVENT_UNCONFIRMED)
 		log_warnx("%s", e->text);
 	else
@@ -146,7 +150,30 @@ note_redis(struct daemon *d)
 		free(d->redis_memory);
 		d->redis_memory = redis_memory(d->redis);
 	}
-	statefile_store(d->state, d->redis_memory);
+	statefile_keep(d->state, STATEFILE_STORE, d->redis_memory);
+}
+
+/* What became of mail, by all front ends together. */
+static void
+keep_incidents(struct daemon *d, int64_t now_ms)
+{
+	struct incident_counts counts = { 0 };
+	char *text;
+	int i;
+
+	for (i = 0; i < FRONT_KINDS; i++) {
+		struct front_stats *st = &front_stats[i];
+
+		counts.refused += st->by_action[ACT_TEMPFAIL];
+		counts.held += st->by_action[ACT_HOLD];
+		counts.rerouted += st->by_action[ACT_REROUTE];
+		counts.queued += st->by_action[ACT_QUEUE];
+	}
+	if (!incidents_update(d->incidents, d->board, &counts, now_ms))
+		return;
+	text = incidents_write(d->incidents);
+	statefile_keep(d->state, STATEFILE_INCIDENTS, text);
+	free(text);
 }
 
 static void
@@ -160,6 +187,7 @@ settle(struct daemon *d)
 	shut_gates(d, now);
 	while (board_next_event(d->board, &e))
 		tell(d, &e);
+	keep_incidents(d, now);
 	if (d->redis != NULL)
 		redis_put_board(d->redis, d->board, now);
 	note_redis(d);
@@ -232,6 +260,13 @@ start_gate(struct daemon *d)
 	    .config_directory = c->postfix_config[0] != '\0' ?
 	    c->postfix_config : NULL };
 
+	/* By default it stands beside the state; who has none there may have
+	 * no Postfix either. */
+	if (!c->gate_file_given && access(DEFAULT_STATE_DIR, W_OK) == -1) {
+		log_info("no gate file is written: %s is not ours to write",
+		    DEFAULT_STATE_DIR);
+		return;
+	}
 	d->gate = gate_file_new(d->base, d->children, &gc, gate_cb, d);
 }
 
@@ -655,6 +690,27 @@ op_postfix(void *ctx, struct control_postfix *out)
 	    .error = wired_error(d->wired) };
 }
 
+static const struct incidents *
+op_incidents(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return d->incidents;
+}
+
+static const char *
+op_tick(void *ctx, int64_t id, enum incident_step step, const char *zone,
+    const char *by, const char *note)
+{
+	struct daemon *d = ctx;
+	const char *wrong = incidents_tick(d->incidents, id, step, zone, by,
+	    note, clock_wall_ms());
+
+	if (wrong == NULL)
+		settle(d);
+	return wrong;
+}
+
 static const char *
 op_front_where(void *ctx, enum front_kind kind)
 {
@@ -749,6 +805,8 @@ start_fronts(struct daemon *d)
 		.daily = op_daily,
 		.identity = op_identity,
 		.gate = op_gate,
+		.incidents = op_incidents,
+		.tick = op_tick,
 		.postfix = op_postfix,
 	};
 	const struct config *c = d->conf;
@@ -813,22 +871,28 @@ make_directories(const struct config *c)
 	}
 	if (c->state_file[0] != '\0')
 		process_make_parent(c->state_file, c->user, 0750);
-	if (strcmp(c->gate_file, DEFAULT_GATE_FILE) == 0)
-		process_make_parent(c->gate_file, c->user, 0755);
 }
 
 static void
 start_store(struct daemon *d)
 {
 	const struct config *c = d->conf;
+	char *parts[STATEFILE_PARTS] = { NULL };
 	const char *why;
 
 	if (c->state_file[0] != '\0') {
 		if ((d->state = statefile_open(c->state_file, &why)) == NULL)
 			fatalx("not started: %s: %s", c->state_file, why);
 		statefile_load(c->state_file, d->board, clock_wall_ms(),
-		    &d->redis_memory);
+		    parts);
 	}
+	d->redis_memory = parts[STATEFILE_STORE];
+	d->incidents = incidents_new();
+	if (parts[STATEFILE_INCIDENTS] != NULL &&
+	    !incidents_read(d->incidents, parts[STATEFILE_INCIDENTS]))
+		log_warnx("state file %s: the incidents in it cannot be "
+		    "used: the book begins anew", c->state_file);
+	free(parts[STATEFILE_INCIDENTS]);
 	start_redis(d);
 }
 

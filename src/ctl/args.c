@@ -56,6 +56,11 @@ static const struct option_row {
 	{ OPT_FAIL_CLOSED, 0, "fail-closed", VALUE_NONE, 0 },
 	{ OPT_DIRECTORY, 0,  "config-directory", VALUE_TEXT,
 	    offsetof(struct args, directory) },
+	{ OPT_CAUSE,	0,   "cause",	  VALUE_TEXT,
+	    offsetof(struct args, cause) },
+	{ OPT_REMOVED,	0,   "removed",	  VALUE_TEXT,
+	    offsetof(struct args, removed) },
+	{ OPT_ASKED,	0,   "asked",	  VALUE_NONE, 0 },
 };
 
 #define OPTION_COUNT	(sizeof(options) / sizeof(options[0]))

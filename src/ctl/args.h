@@ -35,6 +35,9 @@ enum {
 	OPT_FAIL_OPEN = 1 << 19,
 	OPT_FAIL_CLOSED = 1 << 20,
 	OPT_DIRECTORY = 1 << 21,
+	OPT_CAUSE = 1 << 22,
+	OPT_REMOVED = 1 << 23,
+	OPT_ASKED = 1 << 24,
 };
 
 /* Those that every command takes. */
@@ -49,6 +52,7 @@ struct args {
 	const char	*transport;
 	const char	*gate;
 	const char	*directory;
+	const char	*cause, *removed;
 	int64_t		 for_ms;
 	int64_t		 last;
 	const char	*command;	/* NULL: none was given */

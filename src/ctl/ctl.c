@@ -3,8 +3,11 @@
  */
 #include "ctl/ctl.h"
 
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 void
 complain(const char *fmt, ...)
@@ -26,4 +29,15 @@ print_json(const json_t *value)
 	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII |
 	    JSON_ENCODE_ANY);
 	putchar('\n');
+}
+
+const char *
+ctl_login(void)
+{
+	const char *sudo = getenv("SUDO_USER");
+	const struct passwd *pw;
+
+	if (sudo != NULL && *sudo != '\0')
+		return sudo;
+	return (pw = getpwuid(getuid())) != NULL ? pw->pw_name : NULL;
 }

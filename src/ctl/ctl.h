@@ -33,11 +33,16 @@ struct command {
 extern const struct command	command_status, command_lists, command_check,
 				command_explain, command_stop, command_send,
 				command_auto, command_events, command_reload,
-				command_setup;
+				command_setup, command_incident,
+				command_delist;
 
 /* "mailbrake: ..." to standard error. */
 void	complain(const char *fmt, ...)
 	    __attribute__((__format__(__printf__, 1, 2)));
+
+/* Who asks, for the daemon's log; behind sudo the person, not root.  NULL if
+ * that is not known. */
+const char	*ctl_login(void);
 
 /* Prints a value as indented JSON. */
 void	print_json(const json_t *);

@@ -17,6 +17,8 @@ static const struct command *const commands[] = {
 	&command_stop,
 	&command_send,
 	&command_auto,
+	&command_incident,
+	&command_delist,
 	&command_events,
 	&command_lists,
 	&command_reload,

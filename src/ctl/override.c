@@ -4,34 +4,20 @@
  * The answer says what the word came to, which is not always what was
  * asked for: a stop of all comes before a send for one.
  */
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/link.h"
 #include "ctl/show.h"
 
-/* Who asks, for the daemon's log; behind sudo the person, not root. */
-static const char *
-login_name(void)
-{
-	const char *sudo = getenv("SUDO_USER");
-	const struct passwd *pw;
-
-	if (sudo != NULL && *sudo != '\0')
-		return sudo;
-	return (pw = getpwuid(getuid())) != NULL ? pw->pw_name : NULL;
-}
-
 static json_t *
 new_request(const struct args *args, const char *word)
 {
-	const char *as = login_name();
+	const char *as = ctl_login();
 	json_t *o = json_object();
 
 	json_object_set_new(o, "command", json_string("override"));

@@ -75,7 +75,8 @@ struct control {
 typedef json_t *handler(struct client *, json_t *request, const char **error);
 
 static handler	 handle_status, handle_lists, handle_reload, handle_override,
-		    handle_explain, handle_events;
+		    handle_explain, handle_events, handle_incident,
+		    handle_tick;
 
 static const struct {
 	const char	*name;
@@ -87,6 +88,8 @@ static const struct {
 	{ "override",	handle_override },
 	{ "explain",	handle_explain },
 	{ "events",	handle_events },
+	{ "incident",	handle_incident },
+	{ "tick",	handle_tick },
 };
 
 #define COMMAND_COUNT	(sizeof(commands) / sizeof(commands[0]))
@@ -402,6 +405,79 @@ handle_lists(struct client *cl, json_t *request, const char **error)
 		return NULL;
 	}
 	return report_lists(control->board, &control->ops, control->ctx);
+}
+
+/* The book as far as it is asked for: one incident, and how many there
+ * are. */
+static json_t *
+incident_answer(struct control *control, int64_t id)
+{
+	const struct incidents *book = control->ops.incidents(control->ctx);
+	const struct policy *p = board_policy(control->board);
+	const struct incident *in = incidents_find(book, id);
+	json_t *o = json_object(), *ids = json_array();
+	size_t i;
+
+	for (i = 0; i < incidents_count(book); i++)
+		json_array_append_new(ids,
+		    json_integer(incidents_get(book, i)->id));
+	json_object_set_new(o, "ids", ids);
+	json_object_set_new(o, "incident", in == NULL ? json_null() :
+	    report_incident(in, p));
+	return o;
+}
+
+static json_t *
+handle_incident(struct client *cl, json_t *request, const char **error)
+{
+	struct control *control = cl->control;
+	json_int_t id = 0;
+	json_error_t wrong;
+
+	if (!UNPACK(request, &wrong, "{s?I}", "id", &id)) {
+		*error = bad_request(&wrong);
+		return NULL;
+	}
+	if (control->ops.incidents == NULL) {
+		*error = "no incidents are kept";
+		return NULL;
+	}
+	if (id != 0 && incidents_find(control->ops.incidents(control->ctx),
+	    id) == NULL) {
+		*error = "there is no incident of that number";
+		return NULL;
+	}
+	return incident_answer(control, id);
+}
+
+static json_t *
+handle_tick(struct client *cl, json_t *request, const char **error)
+{
+	struct control *control = cl->control;
+	const char *step, *zone = NULL, *note = "", *as = NULL;
+	char who[INCIDENT_BY_MAX];
+	enum incident_step what;
+	json_int_t id = 0;
+	json_error_t wrong;
+
+	if (!UNPACK(request, &wrong, "{s?I, s:s, s?s, s?s, s?s}", "id", &id,
+	    "step", &step, "zone", &zone, "note", &note, "as", &as)) {
+		*error = bad_request(&wrong);
+		return NULL;
+	}
+	if (!incident_step_parse(step, &what)) {
+		*error = "bad request: \"step\" must be cause, removed or "
+		    "asked";
+		return NULL;
+	}
+	if (control->ops.tick == NULL) {
+		*error = "no incidents are kept";
+		return NULL;
+	}
+	text_clean(who, sizeof(who), as != NULL ? as : "somebody",
+	    as != NULL ? strlen(as) : 8);
+	*error = control->ops.tick(control->ctx, id, what, zone, who, note);
+	return *error != NULL ? NULL : incident_answer(control, id);
 }
 
 static json_t *

@@ -10,6 +10,9 @@
  *	    "for_ms": 7200000, "reason": "...", "as": "alice"}
  *	{"command": "explain", "sender": "...", "recipient": "...",
  *	    "account": "...", "transport": "...", "must_take": false}
+ *	{"command": "incident", "id": 3}
+ *	{"command": "tick", "id": 3, "step": "cause", "zone": "...",
+ *	    "note": "...", "as": "alice"}
  *	{"command": "events", "last": 50, "follow": true}
  *
  *	{"ok": true, "more": false, "data": ...}
@@ -36,6 +39,7 @@
 
 #include "base/endpoint.h"
 #include "core/board.h"
+#include "core/incident.h"
 #include "front/front.h"
 
 struct wiring_findings;
@@ -101,6 +105,12 @@ struct control_ops {
 	int64_t		(*daily)(void *ctx, size_t list);
 	/* The gate file; out is zeroed before. */
 	void		(*gate)(void *ctx, struct control_gate *out);
+	/* The book; NULL: there is none. */
+	const struct incidents *(*incidents)(void *ctx);
+	/* A person ticks a step, see incidents_tick(). */
+	const char	*(*tick)(void *ctx, int64_t id, enum incident_step,
+			    const char *zone, const char *by,
+			    const char *note);
 	/* What Postfix's own configuration says. */
 	void		(*postfix)(void *ctx, struct control_postfix *out);
 	void		(*identity)(void *ctx, size_t egress, size_t addr,

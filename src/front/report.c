@@ -18,81 +18,10 @@
 #include "base/text.h"
 #include "conf/wiring.h"
 #include "core/pool.h"
+#include "front/json.h"
 #include "front/maps.h"
 
-#define SENTENCE_MAX	1024
 #define CODE_TEXT_MAX	16
-
-/* Names and notes come from files that may hold any bytes; jansson takes
- * UTF-8 only and a terminal had better get ASCII. */
-static json_t *
-new_text(const char *s)
-{
-	char clean[SENTENCE_MAX];
-
-	if (s == NULL)
-		return json_null();
-	return json_string(text_clean(clean, sizeof(clean), s, strlen(s)));
-}
-
-static json_t *
-new_time(int64_t wall_ms)
-{
-	char buf[CLOCK_TEXT_MAX];
-
-	return wall_ms == 0 ? json_null() :
-	    json_string(clock_iso(wall_ms, buf));
-}
-
-static void
-put(json_t *object, const char *key, json_t *value)
-{
-	json_object_set_new(object, key, value);
-}
-
-static void
-put_text(json_t *object, const char *key, const char *s)
-{
-	put(object, key, new_text(s));
-}
-
-/* "" and NULL are both nothing. */
-static void
-put_filled(json_t *object, const char *key, const char *s)
-{
-	put(object, key, new_text(s != NULL && *s != '\0' ? s : NULL));
-}
-
-static void
-put_time(json_t *object, const char *key, int64_t wall_ms)
-{
-	put(object, key, new_time(wall_ms));
-}
-
-static void
-put_int(json_t *object, const char *key, int64_t n)
-{
-	put(object, key, json_integer(n));
-}
-
-/* An address of a web page with "{subject}" in it filled in. */
-static void
-put_link(json_t *object, const char *key, const char *link,
-    const char *subject)
-{
-	static const char mark[] = "{subject}";
-	const char *at = link != NULL ? strstr(link, mark) : NULL;
-	char *filled;
-
-	if (at == NULL) {
-		put_filled(object, key, link);
-		return;
-	}
-	filled = xasprintf("%.*s%s%s", (int)(at - link), link, subject,
-	    at + sizeof(mark) - 1);
-	put_text(object, key, filled);
-	free(filled);
-}
 
 static const char *
 code_text(uint32_t code, char buf[CODE_TEXT_MAX])

@@ -14,12 +14,15 @@
 
 #include "core/board.h"
 #include "core/decide.h"
+#include "core/incident.h"
 #include "front/control.h"
 
 json_t	*report_status(struct board *, const struct control_ops *,
 	    void *ctx, int64_t now_ms);
 json_t	*report_lists(const struct board *, const struct control_ops *,
 	    void *ctx);
+/* One record, and what the catalogue knows of its lists. */
+json_t	*report_incident(const struct incident *, const struct policy *);
 json_t	*report_event(const struct board_event *);
 
 /* Asks decide() with the current view, uncounted. */

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -31,8 +32,8 @@ struct statefile {
 	int		 lock_fd;
 	char		*saved;		/* text handed over last, */
 	uint64_t	 generation;	/* of this view of the board */
-	char		*store;		/* see statefile_store() */
-	bool		 store_changed;
+	char		*parts[STATEFILE_PARTS];
+	bool		 parts_changed;
 
 	pthread_t	 thread;
 	pthread_mutex_t	 mutex;		/* guards what follows */
@@ -41,6 +42,11 @@ struct statefile {
 	bool		 writing, closing;
 	char		 error[200];
 };
+
+static const char *const part_names[] = { "store", "incidents" };
+
+static_assert(sizeof(part_names) / sizeof(part_names[0]) ==
+    STATEFILE_PARTS, "a name for every part");
 
 /* --- board -> JSON ----------------------------------------------------- */
 
@@ -94,7 +100,7 @@ override_json(const struct override *o)
 
 /* Without a time of its own, so that equal states are equal texts. */
 static char *
-board_json(const struct board *b, const char *store)
+board_json(const struct board *b, char *const parts[STATEFILE_PARTS])
 {
 	json_t *egress = json_array(), *listings = json_array();
 	json_t *overrides = json_array(), *domains = json_array(), *root;
@@ -119,8 +125,11 @@ board_json(const struct board *b, const char *store)
 	root = json_pack("{s:i, s:o, s:o, s:o, s:o}", "mailbrake",
 	    FORMAT_VERSION, "egress", egress, "domains", domains, "listings",
 	    listings, "overrides", overrides);
-	if (root != NULL && store != NULL)
-		json_object_set_new(root, "store", json_string(store));
+	for (i = 0; root != NULL && i < STATEFILE_PARTS; i++) {
+		if (parts[i] != NULL)
+			json_object_set_new(root, part_names[i],
+			    json_string(parts[i]));
+	}
 	text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	json_decref(root);
 	if (text == NULL)
@@ -226,8 +235,8 @@ restore_override(struct board *b, const json_t *j, int64_t now_ms)
 }
 
 static bool
-load_one(const char *path, struct board *b, int64_t now_ms, char **store,
-    char *why, size_t why_size)
+load_one(const char *path, struct board *b, int64_t now_ms,
+    char *parts[STATEFILE_PARTS], char *why, size_t why_size)
 {
 	json_error_t error;
 	json_t *root, *j;
@@ -253,8 +262,10 @@ load_one(const char *path, struct board *b, int64_t now_ms, char **store,
 		restore_listing(b, j);
 	json_array_foreach(json_object_get(root, "overrides"), i, j)
 		restore_override(b, j, now_ms);
-	if (json_is_string(json_object_get(root, "store")))
-		*store = xstrdup(string_of(root, "store"));
+	for (i = 0; i < STATEFILE_PARTS; i++) {
+		if (json_is_string(json_object_get(root, part_names[i])))
+			parts[i] = xstrdup(string_of(root, part_names[i]));
+	}
 	json_decref(root);
 	return true;
 }
@@ -267,20 +278,22 @@ is_missing(const char *path)
 
 bool
 statefile_load(const char *path, struct board *b, int64_t now_ms,
-    char **store)
+    char *parts[STATEFILE_PARTS])
 {
 	char why[200], *old = xasprintf("%s.old", path);
 	char *bad = xasprintf("%s.bad", path);
 	bool ok = true, missing = is_missing(path);
+	int i;
 
-	*store = NULL;
+	for (i = 0; i < STATEFILE_PARTS; i++)
+		parts[i] = NULL;
 	/* What somebody made unreadable is not damaged. */
 	if (!missing && access(path, R_OK) == -1)
 		fatal("not started: state file %s cannot be read: give it to "
 		    "the user of the daemon", path);
 	if (missing && is_missing(old)) {
 		log_debug("state file %s: none yet", path);
-	} else if (!missing && load_one(path, b, now_ms, store, why,
+	} else if (!missing && load_one(path, b, now_ms, parts, why,
 	    sizeof(why))) {
 		log_info("state file %s: %zu listings, %zu overrides "
 		    "restored", path, board_listing_count(b),
@@ -295,7 +308,7 @@ statefile_load(const char *path, struct board *b, int64_t now_ms,
 			    "%s", path, why, bad);
 		if (!missing && rename(path, bad) == -1)
 			log_warn("state file: cannot rename to %s", bad);
-		if (load_one(old, b, now_ms, store, why, sizeof(why)))
+		if (load_one(old, b, now_ms, parts, why, sizeof(why)))
 			log_warnx("state file %s: the one before it is used: "
 			    "%zu listings, %zu overrides restored", old,
 			    board_listing_count(b), board_override_count(b));
@@ -449,13 +462,17 @@ writer(void *arg)
 }
 
 void
-statefile_store(struct statefile *f, const char *text)
+statefile_keep(struct statefile *f, enum statefile_part part,
+    const char *text)
 {
-	if (f == NULL || text_same(f->store, text))
+	if (f == NULL || (text == NULL && f->parts[part] == NULL))
 		return;
-	free(f->store);
-	f->store = xstrdup(text);
-	f->store_changed = true;
+	if (text != NULL && f->parts[part] != NULL &&
+	    strcmp(text, f->parts[part]) == 0)
+		return;
+	free(f->parts[part]);
+	f->parts[part] = xstrdup(text);
+	f->parts_changed = true;
 }
 
 void
@@ -463,12 +480,12 @@ statefile_save(struct statefile *f, const struct board *b)
 {
 	char *text;
 
-	if (f == NULL || (f->saved != NULL && !f->store_changed &&
+	if (f == NULL || (f->saved != NULL && !f->parts_changed &&
 	    f->generation == board_generation(b)))
 		return;
 	f->generation = board_generation(b);
-	f->store_changed = false;
-	text = board_json(b, f->store);
+	f->parts_changed = false;
+	text = board_json(b, f->parts);
 	if (f->saved != NULL && strcmp(text, f->saved) == 0) {
 		free(text);
 		return;
@@ -528,6 +545,7 @@ statefile_close(struct statefile *f, int wait_ms)
 {
 	struct timespec until;
 	bool done = true;
+	int i;
 
 	if (f == NULL)
 		return;
@@ -559,7 +577,8 @@ statefile_close(struct statefile *f, int wait_ms)
 		close(f->lock_fd);
 	free(f->pending);
 	free(f->saved);
-	free(f->store);
+	for (i = 0; i < STATEFILE_PARTS; i++)
+		free(f->parts[i]);
 	free(f->path);
 	free(f);
 }

@@ -18,23 +18,31 @@
 
 struct statefile;			/* opaque */
 
+/* Texts of other parts that are kept beside the board, each its own. */
+enum statefile_part {
+	STATEFILE_STORE,	/* the other store */
+	STATEFILE_INCIDENTS,	/* JSON */
+	STATEFILE_PARTS
+};
+
 /*
  * Restores the board from path, or from path.old when that is damaged or
  * gone; says in the log what it did.  A damaged file is kept as path.bad.
- * False only if there is something that could not be used.  *store is what
- * statefile_store() was given, or NULL; the caller frees it.
+ * False only if there is something that could not be used.  parts are what
+ * statefile_keep() was given, or NULL; the caller frees them.
  */
 bool		 statefile_load(const char *path, struct board *,
-		    int64_t now_ms, char **store);
+		    int64_t now_ms, char *parts[STATEFILE_PARTS]);
 
 /* Takes the lock of path ("path.lock") so that no second daemon writes the
  * same file: NULL with *why set if it is taken.  Starts the thread; signals
  * must be blocked.  A file that cannot be written is only said. */
 struct statefile *statefile_open(const char *path, const char **why);
 
-/* What the other store wants to know after a restart, a text of its own; it
- * is written with the next statefile_save().  Copied; NULL: nothing. */
-void		 statefile_store(struct statefile *, const char *text);
+/* What another part wants to know after a restart; it is written with the
+ * next statefile_save().  Copied; NULL: nothing. */
+void		 statefile_keep(struct statefile *, enum statefile_part,
+		    const char *text);
 
 /* Hands over the present state, as it was published.  Cheap if nothing has
  * changed.  NULL is allowed: no state file. */

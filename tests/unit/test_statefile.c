@@ -173,7 +173,7 @@ save(void)
 	assert_true(exists(path));
 }
 
-static char	*store;		/* what the last load gave back */
+static char	*parts[STATEFILE_PARTS];	/* that the last load gave */
 
 static bool
 restart(const char *conf)
@@ -182,9 +182,9 @@ restart(const char *conf)
 
 	scene_open(&b, conf);
 	b.now_ms = a.board != NULL ? a.now_ms : SCENE_START;
-	free(store);
-	store = NULL;
-	ok = statefile_load(path, b.board, b.now_ms, &store);
+	free(parts[STATEFILE_STORE]);
+	free(parts[STATEFILE_INCIDENTS]);
+	ok = statefile_load(path, b.board, b.now_ms, parts);
 	scene_tick(&b);
 	return ok;
 }
@@ -834,27 +834,32 @@ test_lock(void **state)
 }
 
 static void
-test_store(void **state)
+test_parts(void **state)
 {
 	(void)state;
 	scene_open(&a, CONF);
 	open_file();
-	statefile_store(state_file, "life a b 0\nremove 0 m\"x\n");
+	statefile_keep(state_file, STATEFILE_STORE,
+	    "life a b 0\nremove 0 m\"x\n");
+	statefile_keep(state_file, STATEFILE_INCIDENTS, "[1]");
 	statefile_save(state_file, a.board);
-	/* A change of it alone is one. */
-	statefile_store(state_file, "life a c 0\n");
+	/* A change of one alone is one, also of its case. */
+	statefile_keep(state_file, STATEFILE_STORE, "life A b 0\n");
 	statefile_save(state_file, a.board);
 	close_file();
 	assert_true(restart(CONF));
-	assert_string_equal(store, "life a c 0\n");
+	assert_string_equal(parts[STATEFILE_STORE], "life A b 0\n");
+	assert_string_equal(parts[STATEFILE_INCIDENTS], "[1]");
 	scene_close(&b);
 	open_file();
-	statefile_store(state_file, NULL);
+	statefile_keep(state_file, STATEFILE_STORE, NULL);
+	statefile_keep(state_file, STATEFILE_INCIDENTS, "[2]");
 	statefile_save(state_file, a.board);
 	close_file();
 	assert_true(restart(CONF));
-	assert_null(store);
-	statefile_store(NULL, "no file");
+	assert_null(parts[STATEFILE_STORE]);
+	assert_string_equal(parts[STATEFILE_INCIDENTS], "[2]");
+	statefile_keep(NULL, STATEFILE_STORE, "no file");
 }
 
 static void
@@ -909,7 +914,7 @@ main(void)
 	    test_unwritable);
 	unit_claim("an end is not held up by a disk", test_close_gives_up);
 	unit_claim("two daemons cannot have one file", test_lock);
-	unit_claim("what the other store must know is kept", test_store);
+	unit_claim("what the other store must know is kept", test_parts);
 	unit_claim("no state file is one too", test_none);
 	return unit_run("statefile");
 }

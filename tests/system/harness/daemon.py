@@ -134,6 +134,7 @@ class Daemon:
             "catalogue": str(self.catalogue_path),
             "listen": listen,
             "state_file": str(self.state_path),
+            "gate_file": "",
         }
         self.settings = libconfig.merge(self.settings, settings or {})
         self.write_catalogue(lists if lists is not None else [

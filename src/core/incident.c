@@ -1,0 +1,513 @@
+/*
+ * incident.c - one record from the first listing to the return to normal
+ */
+#include "core/incident.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+static const char *const step_names[] = {
+	"stopped", "lists", "cause", "removed", "asked", "resumed",
+};
+static const char *const state_names[] = { "open", "next", "done" };
+
+static_assert(sizeof(step_names) / sizeof(step_names[0]) == STEP_KINDS,
+    "a name for every step");
+
+struct incidents {
+	struct incident	*v;		/* the current one is the last */
+	size_t		 count;
+	int64_t		 last_id;
+	struct incident_counts before;	/* counted so far */
+	bool		 counted;
+	/* What came just before the listing that opens an incident belongs to
+	 * it: it was seen, a second look was wanted. */
+	struct board_event *early;
+	size_t		 early_count;
+	bool		 changed;
+};
+
+#define EARLY_MAX	20
+#define EARLY_MS	600000LL
+
+const char *
+incident_step_name(enum incident_step s)
+{
+	return step_names[s];
+}
+
+bool
+incident_step_parse(const char *name, enum incident_step *out)
+{
+	int i;
+
+	for (i = 0; i < STEP_KINDS; i++) {
+		if (strcmp(name, step_names[i]) == 0) {
+			*out = (enum incident_step)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+step_state_name(enum step_state s)
+{
+	return state_names[s];
+}
+
+struct incidents *
+incidents_new(void)
+{
+	return xcalloc(1, sizeof(struct incidents));
+}
+
+static void
+clear(struct incident *in)
+{
+	size_t i;
+
+	for (i = 0; i < in->line_count; i++)
+		free(in->lines[i].text);
+	free(in->lines);
+	free(in->listings);
+}
+
+void
+incidents_free(struct incidents *b)
+{
+	size_t i;
+
+	if (b == NULL)
+		return;
+	for (i = 0; i < b->count; i++)
+		clear(&b->v[i]);
+	free(b->v);
+	free(b->early);
+	free(b);
+}
+
+static struct incident *
+current(const struct incidents *b)
+{
+	return b->count > 0 && b->v[b->count - 1].closed_ms == 0 ?
+	    &b->v[b->count - 1] : NULL;
+}
+
+const struct incident *
+incidents_current(const struct incidents *b)
+{
+	return current(b);
+}
+
+size_t
+incidents_count(const struct incidents *b)
+{
+	return b->count;
+}
+
+const struct incident *
+incidents_get(const struct incidents *b, size_t i)
+{
+	return &b->v[i];
+}
+
+static struct incident *
+find(const struct incidents *b, int64_t id)
+{
+	size_t i;
+
+	if (b->count == 0)
+		return NULL;
+	if (id == 0)
+		return &b->v[b->count - 1];
+	for (i = 0; i < b->count; i++) {
+		if (b->v[i].id == id)
+			return &b->v[i];
+	}
+	return NULL;
+}
+
+const struct incident *
+incidents_find(const struct incidents *b, int64_t id)
+{
+	return find(b, id);
+}
+
+/* --- the time line ----------------------------------------------------- */
+
+/* How it began and how it stands is what people ask for; in between the
+ * oldest lines go. */
+static void
+add_line(struct incidents *b, struct incident *in, int64_t at_ms,
+    const char *text)
+{
+	if (in->line_count == INCIDENT_LINES_MAX) {
+		size_t gap = INCIDENT_LINES_MAX / 4;
+
+		free(in->lines[gap].text);
+		memmove(in->lines + gap, in->lines + gap + 1,
+		    (in->line_count - gap - 1) * sizeof(*in->lines));
+		in->line_count--;
+		in->left_out++;
+	}
+	in->lines = xreallocarray(in->lines, in->line_count + 1,
+	    sizeof(*in->lines));
+	in->lines[in->line_count].at_ms = at_ms;
+	in->lines[in->line_count++].text = xstrdup(text);
+	b->changed = true;
+}
+
+/* A list's health is no news of the incident: it fills time lines. */
+static bool
+belongs(const struct board_event *e)
+{
+	return e->kind != EVENT_HEALTH && e->text[0] != '\0';
+}
+
+static void
+keep_early(struct incidents *b, const struct board_event *e)
+{
+	if (b->early == NULL)
+		b->early = xcalloc(EARLY_MAX, sizeof(*b->early));
+	if (b->early_count == EARLY_MAX) {
+		memmove(b->early, b->early + 1,
+		    (EARLY_MAX - 1) * sizeof(*b->early));
+		b->early_count--;
+	}
+	b->early[b->early_count++] = *e;
+}
+
+void
+incidents_event(struct incidents *b, const struct board_event *e)
+{
+	struct incident *in = current(b);
+
+	if (!belongs(e))
+		return;
+	if (in == NULL)
+		keep_early(b, e);
+	else
+		add_line(b, in, e->at_ms, e->text);
+}
+
+/* --- the board ---------------------------------------------------------- */
+
+static bool
+is_trouble(const struct standing *s)
+{
+	return s->state != STATE_SENDING;
+}
+
+static bool
+any_trouble(const struct board *board, int64_t *stopped_ms)
+{
+	const struct policy *p = board_policy(board);
+	const struct standing *s;
+	bool trouble = false;
+	size_t i;
+
+	for (i = 0; i < p->egress_count + p->domain_count; i++) {
+		s = i < p->egress_count ? board_standing(board, i) :
+		    board_domain_standing(board, i - p->egress_count);
+		if (!is_trouble(s))
+			continue;
+		trouble = true;
+		if (s->state == STATE_STOPPED && (*stopped_ms == 0 ||
+		    s->since_ms < *stopped_ms))
+			*stopped_ms = s->since_ms;
+	}
+	return trouble;
+}
+
+static struct incident *
+open_one(struct incidents *b, int64_t now_ms)
+{
+	struct incident *in;
+	size_t i;
+
+	if (b->count > INCIDENT_KEPT) {
+		clear(&b->v[0]);
+		memmove(b->v, b->v + 1, (b->count - 1) * sizeof(*b->v));
+		b->count--;
+	}
+	b->v = xreallocarray(b->v, b->count + 1, sizeof(*b->v));
+	in = &b->v[b->count++];
+	*in = (struct incident){ .id = ++b->last_id, .opened_ms = now_ms };
+	b->changed = true;
+	for (i = 0; i < b->early_count; i++) {
+		if (now_ms - b->early[i].at_ms <= EARLY_MS)
+			add_line(b, in, b->early[i].at_ms, b->early[i].text);
+	}
+	b->early_count = 0;
+	return in;
+}
+
+static struct incident_listing *
+find_listing(struct incident *in, const char *subject, const char *zone)
+{
+	size_t i;
+
+	for (i = 0; i < in->listing_count; i++) {
+		if (strcmp(in->listings[i].subject, subject) == 0 &&
+		    strcmp(in->listings[i].zone, zone) == 0)
+			return &in->listings[i];
+	}
+	return NULL;
+}
+
+static bool
+counts(const struct listing *l)
+{
+	return l->confirmed && l->seen.weight > 0;
+}
+
+static void
+take_listing(struct incidents *b, struct incident *in,
+    const struct board *board, const struct listing *l)
+{
+	const char *zone = board_policy(board)->lists[l->list].zone;
+	char subject[ADDR_TEXT_MAX > BOARD_NAME_MAX ? ADDR_TEXT_MAX :
+	    BOARD_NAME_MAX], buf[ADDR_TEXT_MAX], name[48];
+	struct addr code = addr_from_ipv4(l->seen.code);
+	struct incident_listing *o;
+
+	text_copy(subject, sizeof(subject),
+	    subject_text(board_subject(board, l->subject), buf));
+	text_copy(name, sizeof(name), l->seen.name[0] != '\0' ?
+	    l->seen.name : addr_text(&code, buf));
+	if ((o = find_listing(in, subject, zone)) == NULL) {
+		in->listings = xreallocarray(in->listings,
+		    in->listing_count + 1, sizeof(*in->listings));
+		o = &in->listings[in->listing_count++];
+		memset(o, 0, sizeof(*o));
+		text_copy(o->subject, sizeof(o->subject), subject);
+		text_copy(o->zone, sizeof(o->zone), zone);
+		o->since_ms = l->since_ms;
+		b->changed = true;
+	}
+	if (o->gone_ms != 0 || o->code != l->seen.code ||
+	    o->weight != l->seen.weight || strcmp(o->text, l->text) != 0) {
+		/* Back again: it has to be asked for once more. */
+		if (o->gone_ms != 0)
+			o->asked = (struct incident_tick){ 0 };
+		o->gone_ms = 0;
+		o->code = l->seen.code;
+		o->weight = l->seen.weight;
+		text_copy(o->name, sizeof(o->name), name);
+		text_copy(o->text, sizeof(o->text), l->text);
+		b->changed = true;
+	}
+}
+
+static void
+note_gone(struct incidents *b, struct incident *in,
+    const struct board *board, int64_t now_ms)
+{
+	char buf[ADDR_TEXT_MAX];
+	size_t i, k;
+
+	for (i = 0; i < in->listing_count; i++) {
+		struct incident_listing *o = &in->listings[i];
+
+		for (k = 0; k < board_listing_count(board); k++) {
+			const struct listing *l = board_listing(board, k);
+
+			if (counts(l) && strcmp(board_policy(board)->lists[
+			    l->list].zone, o->zone) == 0 &&
+			    strcmp(subject_text(board_subject(board,
+			    l->subject), buf), o->subject) == 0)
+				break;
+		}
+		if (k == board_listing_count(board) && o->gone_ms == 0) {
+			o->gone_ms = now_ms;
+			b->changed = true;
+		}
+	}
+}
+
+/* Counters begin anew with the daemon. */
+static uint64_t
+more(uint64_t now, uint64_t before)
+{
+	return now >= before ? now - before : now;
+}
+
+static void
+take_counts(struct incidents *b, struct incident *in,
+    const struct incident_counts *now)
+{
+	struct incident_counts *was = &b->before;
+
+	if (in != NULL && b->counted) {
+		in->mail.refused += more(now->refused, was->refused);
+		in->mail.held += more(now->held, was->held);
+		in->mail.rerouted += more(now->rerouted, was->rerouted);
+		in->mail.queued += more(now->queued, was->queued);
+	}
+	b->before = *now;
+	b->counted = true;
+}
+
+bool
+incidents_update(struct incidents *b, const struct board *board,
+    const struct incident_counts *mail, int64_t now_ms)
+{
+	struct incident *in = current(b);
+	bool trouble, changed;
+	int64_t stopped_ms = 0;
+	size_t i, left = 0;
+
+	trouble = any_trouble(board, &stopped_ms);
+	for (i = 0; i < board_listing_count(board); i++)
+		left += counts(board_listing(board, i));
+	if (in == NULL && (trouble || left > 0))
+		in = open_one(b, now_ms);
+	take_counts(b, in, mail);
+	if (in != NULL) {
+		for (i = 0; i < board_listing_count(board); i++) {
+			if (counts(board_listing(board, i)))
+				take_listing(b, in, board,
+				    board_listing(board, i));
+		}
+		note_gone(b, in, board, now_ms);
+		if (in->stopped_ms == 0 && stopped_ms != 0) {
+			in->stopped_ms = stopped_ms;
+			b->changed = true;
+		}
+		if (!trouble && left == 0) {
+			in->closed_ms = now_ms;
+			b->changed = true;
+		}
+	}
+	changed = b->changed;
+	b->changed = false;
+	return changed;
+}
+
+/* --- the steps ----------------------------------------------------------- */
+
+/* All that are still there have been asked for, or it is over. */
+static bool
+all_asked(const struct incident *in)
+{
+	size_t i;
+
+	if (in->closed_ms != 0)
+		return true;
+	for (i = 0; i < in->listing_count; i++) {
+		if (in->listings[i].gone_ms == 0 &&
+		    in->listings[i].asked.at_ms == 0)
+			return false;
+	}
+	return in->listing_count > 0;
+}
+
+static bool
+step_done(const struct incident *in, enum incident_step step)
+{
+	switch (step) {
+	case STEP_STOPPED:
+		return in->stopped_ms != 0;
+	case STEP_LISTS:
+		return in->listing_count > 0;
+	case STEP_CAUSE:
+		return in->cause.at_ms != 0;
+	case STEP_REMOVED:
+		return in->removed.at_ms != 0;
+	case STEP_ASKED:
+		return all_asked(in);
+	case STEP_RESUMED:
+		return in->closed_ms != 0;
+	case STEP_KINDS:
+		break;
+	}
+	return false;
+}
+
+enum step_state
+incident_step_state(const struct incident *in, enum incident_step step)
+{
+	int i;
+
+	if (step_done(in, step))
+		return STEP_DONE;
+	for (i = 0; i < (int)step; i++) {
+		if (!step_done(in, (enum incident_step)i))
+			return STEP_OPEN;
+	}
+	return STEP_NEXT;
+}
+
+static void
+tick(struct incident_tick *t, const char *by, const char *note,
+    int64_t now_ms)
+{
+	t->at_ms = now_ms;
+	text_clean(t->by, sizeof(t->by), by, strlen(by));
+	text_clean(t->note, sizeof(t->note), note, strlen(note));
+}
+
+static const char *
+tick_asked(struct incident *in, const char *zone, const char *by,
+    const char *note, int64_t now_ms)
+{
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < in->listing_count; i++) {
+		if (zone != NULL ? !text_same(in->listings[i].zone, zone) :
+		    in->listings[i].gone_ms != 0)
+			continue;
+		tick(&in->listings[i].asked, by, note, now_ms);
+		found = true;
+	}
+	return found ? NULL : zone != NULL ? "the incident has no listing by "
+	    "that list" : "no listing is left to ask for";
+}
+
+const char *
+incidents_tick(struct incidents *b, int64_t id, enum incident_step step,
+    const char *zone, const char *by, const char *note, int64_t now_ms)
+{
+	struct incident *in = find(b, id);
+	char line[INCIDENT_NOTE_MAX + 200];
+	const char *wrong = NULL;
+
+	if (in == NULL)
+		return id == 0 ? "there is no incident" :
+		    "there is no incident of that number";
+	if (step == STEP_CAUSE)
+		tick(&in->cause, by, note, now_ms);
+	else if (step == STEP_REMOVED)
+		tick(&in->removed, by, note, now_ms);
+	else if (step == STEP_ASKED)
+		wrong = tick_asked(in, zone, by, note, now_ms);
+	else
+		wrong = "mailbrake sees to that step itself";
+	if (wrong != NULL)
+		return wrong;
+	snprintf(line, sizeof(line), "%s says: %s%s%s%s%s", by,
+	    step == STEP_CAUSE ? "the cause is found" :
+	    step == STEP_REMOVED ? "the cause is removed" :
+	    "delisting was asked for", step == STEP_ASKED && zone != NULL ?
+	    " by " : "", step == STEP_ASKED && zone != NULL ? zone : "",
+	    note[0] != '\0' ? ": " : "", note);
+	add_line(b, in, now_ms, line);
+	return NULL;
+}
+
+void
+incidents_restore(struct incidents *b, struct incident *in)
+{
+	b->v = xreallocarray(b->v, b->count + 1, sizeof(*b->v));
+	b->v[b->count++] = *in;
+	if (in->id > b->last_id)
+		b->last_id = in->id;
+	*in = (struct incident){ 0 };
+}
