@@ -1,4 +1,4 @@
-"""The two protocols that a mail server speaks to mailbraked, by hand."""
+"""The protocols that a mail server speaks to mailbraked, by hand."""
 
 import asyncio
 import collections
@@ -80,6 +80,69 @@ def ask(daemon, **attributes):
     """One question on a connection of its own."""
     with Policy(daemon.policy) as policy:
         return policy.ask(**attributes)
+
+
+def netstring(text):
+    data = text if isinstance(text, bytes) else text.encode()
+    return b"%d:%s," % (len(data), data)
+
+
+class Socketmap:
+    """A connection to the socketmap service."""
+
+    def __init__(self, where, timeout=5):
+        if isinstance(where, tuple):
+            self.socket = socket.create_connection(where, timeout)
+        else:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout)
+            self.socket.connect(str(where))
+        self.buffer = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def _more(self):
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            assert not self.buffer, "half an answer: %r" % self.buffer
+        self.buffer += data
+        return data
+
+    def answer(self):
+        """The next answer without its frame, or None when the server
+        closed."""
+        while b":" not in self.buffer:
+            if not self._more():
+                return None
+        size, rest = self.buffer.split(b":", 1)
+        assert re.fullmatch(b"0|[1-9][0-9]*", size), self.buffer
+        while len(rest) <= int(size):
+            if not self._more():
+                return None
+            rest = self.buffer.split(b":", 1)[1]
+        assert rest[int(size):int(size) + 1] == b",", self.buffer
+        self.buffer = rest[int(size) + 1:]
+        return rest[:int(size)].decode()
+
+    def ask(self, name, key):
+        self.send(netstring("%s %s" % (name, key)))
+        return self.answer()
+
+
+def look_up(daemon, name, key):
+    """One look-up on a connection of its own."""
+    with Socketmap(daemon.map) as m:
+        return m.ask(name, key)
 
 
 class Milter:

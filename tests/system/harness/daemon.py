@@ -109,6 +109,7 @@ class Daemon:
         self.control = self.dir / "c.sock"
         self.milter = self.dir / "m.sock"
         self.policy = self.dir / "p.sock"
+        self.map = self.dir / "map.sock"
         self.process = None
         self.lines = []                 # of the log: (time, text)
         self.notices = []               # sd_notify's
@@ -119,6 +120,8 @@ class Daemon:
             listen["milter"] = "unix:%s" % self.milter
         if "policy" in fronts:
             listen["policy"] = "unix:%s" % self.policy
+        if "socketmap" in fronts:
+            listen["socketmap"] = "unix:%s" % self.map
         self.settings = {
             "mode": "enforce",
             "egress": egress or ({"name": "mx1",
