@@ -812,7 +812,10 @@ check_bound(struct check *c, const struct egress *e, const char *parameter,
 		    "inet_protocols"), "ipv4") != NULL)
 			return true;
 		if (family == ADDR_IPV6) {
-			add(c, WIRING_BIND, WIRING_MISSING, SETUP, "%s may "
+			add(c, WIRING_BIND, WIRING_MISSING, strchr(value(c->w,
+			    NULL, "inet_interfaces"), ':') == NULL ? SETUP :
+			    "give it an IPv6 address in mailbrake.conf, or "
+			    "take those out of inet_interfaces", "%s may "
 			    "send by IPv6, and %s has no such address: "
 			    "inet_protocols has to be ipv4", service,
 			    e->name);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,18 +299,44 @@ print_command(const struct setup *s, const struct change *c)
 	free(directory);
 }
 
+/* What stands between commands must not be one when it is pasted. */
+static void
+remark(const struct setup *s, enum paint paint, const char *fmt, ...)
+    __attribute__((__format__(__printf__, 3, 4)));
+
+static void
+remark(const struct setup *s, enum paint paint, const char *fmt, ...)
+{
+	char text[1400], *rest = text, *word;
+	size_t column = 0, width = (size_t)s->screen.width;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fputs(screen_paint(&s->screen, paint), stdout);
+	while ((word = strtok_r(rest, " ", &rest)) != NULL) {
+		if (column > 0 && column + 1 + strlen(word) >= width) {
+			putchar('\n');
+			column = 0;
+		}
+		column += (size_t)printf("%s%s", column > 0 ? " " : "# ",
+		    word);
+	}
+	fputs(screen_plain(&s->screen, paint), stdout);
+	putchar('\n');
+}
+
 static void
 print_remarks(const struct setup *s, const struct plan *plan)
 {
 	size_t i;
 
-	for (i = 0; i < plan->block_count; i++) {
-		screen_say(&s->screen, 0, 2, PAINT_BAD, "# To be mended "
-		    "first: %s.", plan->blocks[i]);
-	}
+	for (i = 0; i < plan->block_count; i++)
+		remark(s, PAINT_BAD, "To be mended first: %s.",
+		    plan->blocks[i]);
 	for (i = 0; i < plan->note_count; i++)
-		screen_say(&s->screen, 0, 2, PAINT_WARN, "# Note: %s.",
-		    plan->notes[i]);
+		remark(s, PAINT_WARN, "Note: %s.", plan->notes[i]);
 }
 
 static json_t *
@@ -359,9 +386,9 @@ show_plan(const struct setup *s, const struct plan *plan)
 		    OPT_DIRECTORY ? s->directory : "");
 	print_remarks(s, plan);
 	if (plan->count > 0)
-		screen_say(&s->screen, 0, 2, PAINT_NONE, "# Nothing has been "
-		    "changed. To do it, with the old values kept: mailbrake "
-		    "setup postfix --apply");
+		remark(s, PAINT_NONE, "Nothing has been changed. To do it, "
+		    "with the old values kept: mailbrake setup postfix "
+		    "--apply");
 }
 
 /* --- verify ------------------------------------------------------------ */
@@ -509,40 +536,64 @@ verify(struct setup *s, json_t *into)
 
 /* --- apply ------------------------------------------------------------- */
 
-/* What is needed outside Postfix' configuration before it is changed. */
+/* Whether a table can be asked at all; NULL, or what postmap(1) says.  The
+ * caller frees it. */
+static char *
+table_trouble(const struct setup *s, const char *table)
+{
+	const char *const argv[] = { "postmap", "-c", s->directory, "-q",
+	    "mailbrake-test", table, NULL };
+	char *out, *err, clean[256], *why = NULL;
+
+	run_program(argv, &out, &err);
+	if (*err != '\0')
+		why = xstrdup(text_clean(clean, sizeof(clean), err,
+		    strlen(err)));
+	free(out);
+	free(err);
+	return why;
+}
+
+/* A table that cannot be asked makes all mail wait: so it has to be there
+ * before Postfix is told of it. */
 static char *
 not_ready(const struct setup *s, const struct plan *plan)
 {
-	const char *table = s->conf->gate_file;
-	char *file, *out, *err, *why = NULL, clean[256];
-	bool gate = false;
+	const char *file = s->conf->gate_file;
+	char where[ENDPOINT_TEXT_MAX], *table, *said = NULL, *why = NULL;
+	bool gate = false, map = false;
 	size_t i;
 
 	if (geteuid() != 0 && access(s->directory, W_OK) == -1)
 		return xasprintf("%s cannot be changed: run this as root",
 		    s->directory);
-	for (i = 0; i < plan->count; i++)
+	for (i = 0; i < plan->count; i++) {
 		gate = gate || strstr(plan->v[i].value, "pipemap:{static:") !=
 		    NULL;
-	if (!gate)
-		return NULL;
-	/* A table that cannot be opened makes all mail wait. */
-	file = table[0] == '/' ? xasprintf("hash:%s", table) :
-	    xstrdup(table);
-	{
-		const char *const argv[] = { "postmap", "-c", s->directory,
-		    "-q", "mailbrake-test", file, NULL };
-
-		run_program(argv, &out, &err);
+		map = map || strstr(plan->v[i].value, "socketmap:") != NULL;
 	}
-	if (*err != '\0')
-		why = xasprintf("the gate file cannot be used, and Postfix "
-		    "would let all mail wait: %s. mailbraked makes it when "
-		    "it starts with gate_file = \"%s\"", text_clean(clean,
-		    sizeof(clean), err, strlen(err)), table);
-	free(out);
-	free(err);
-	free(file);
+	if (gate) {
+		table = xasprintf("%s%s", file[0] == '/' ? "hash:" : "",
+		    file);
+		if ((said = table_trouble(s, table)) != NULL)
+			why = xasprintf("the gate file cannot be used, and "
+			    "Postfix would let all mail wait: %s. mailbraked "
+			    "makes it when it starts with gate_file = \"%s\"",
+			    said, file);
+		free(table);
+		free(said);
+	}
+	if (map && why == NULL &&
+	    s->conf->socketmap.kind != ENDPOINT_NONE) {
+		table = xasprintf("socketmap:%s:route",
+		    endpoint_text(&s->conf->socketmap, where));
+		if ((said = table_trouble(s, table)) != NULL)
+			why = xasprintf("nobody answers at listen.socketmap, "
+			    "and Postfix would let all mail wait: %s. Start "
+			    "mailbraked first", said);
+		free(table);
+		free(said);
+	}
 	return why;
 }
 
@@ -604,14 +655,30 @@ reload(struct setup *s)
 	return NULL;
 }
 
-static char *
-do_changes(struct setup *s, const struct plan *plan, const struct undo *run,
-    size_t *done)
+/* A value that a program does not take shows when it is started. */
+static const char *
+does_not_start(const struct setup *s)
 {
-	bool greeted = is_running(s) && live_greets(s->is);
+	const struct policy *p = s->conf->policy;
+	size_t i, k;
+
+	for (i = 0; i < p->egress_count; i++) {
+		for (k = 0; k < p->egress[i].transport_count; k++) {
+			if (!live_starts(s->is, p->egress[i].transports[k]))
+				return p->egress[i].transports[k];
+		}
+	}
+	return NULL;
+}
+
+static char *
+do_changes(struct setup *s, const struct plan *plan, size_t *done)
+{
+	bool running = is_running(s), greeted = running &&
+	    live_greets(s->is);
+	const char *transport;
 	char *why;
 
-	(void)run;
 	for (*done = 0; *done < plan->count; ++*done) {
 		const struct change *c = &plan->v[*done];
 
@@ -624,6 +691,9 @@ do_changes(struct setup *s, const struct plan *plan, const struct undo *run,
 	if (greeted && !greets_soon(s))
 		return xstrdup("no listener greets any more; see the mail "
 		    "log");
+	if (running && (transport = does_not_start(s)) != NULL)
+		return xasprintf("Postfix cannot start %s with this; see the "
+		    "mail log", transport);
 	return NULL;
 }
 
@@ -712,7 +782,7 @@ apply(struct setup *s, const struct plan *plan)
 		    "not be saved: %s", why);
 		goto out;
 	}
-	if ((why = do_changes(s, plan, &run, &done)) != NULL) {
+	if ((why = do_changes(s, plan, &done)) != NULL) {
 		char *again;
 
 		complain("%s", why);
@@ -992,9 +1062,9 @@ show_or_apply(struct setup *s)
 	if (doing) {
 		status = apply(s, &plan);
 		if (status == CTL_OK && !json && plan.count > 0) {
-			screen_say(&s->screen, 0, 0, PAINT_GOOD, "# Done. The "
-			    "old values are in %s; to have them back: "
-			    "mailbrake setup postfix --undo", s->undo_path);
+			remark(s, PAINT_GOOD, "Done. The old values are in "
+			    "%s; to have them back: mailbrake setup postfix "
+			    "--undo", s->undo_path);
 			putchar('\n');
 		}
 		if (status == CTL_OK && !verify(s, o))

@@ -498,12 +498,22 @@ wake(const struct wiring *w, const char *name)
 	return fd;
 }
 
-/* "smtp -n NAME ..." of this instance, by its working directory. */
+bool
+live_starts(const struct wiring *w, const char *transport)
+{
+	int fd = wake(w, transport);
+
+	if (fd != -1)
+		close(fd);
+	return fd != -1;
+}
+
+/* "smtp [-n NAME] ..." of this instance, by its working directory. */
 static bool
 is_client(const char *pid, const char *name, const char *queue)
 {
-	char path[64], buf[512], cwd[4096], *arg;
-	const char *end;
+	char path[64], buf[512], cwd[4096];
+	const char *arg, *is, *end;
 	ssize_t n;
 	int fd;
 
@@ -516,13 +526,17 @@ is_client(const char *pid, const char *name, const char *queue)
 		return false;
 	buf[n] = '\0';
 	end = buf + n;
-	arg = buf;
-	if (strcmp(arg, "smtp") != 0)
+	if (strcmp(buf, "smtp") != 0)
 		return false;
-	while ((arg += strlen(arg) + 1) < end && strcmp(arg, "-n") != 0)
-		continue;
-	if (arg >= end || (arg += strlen(arg) + 1) >= end ||
-	    strcmp(arg, name) != 0)
+	/* master(8) leaves the name out where it is that of the program. */
+	is = buf;
+	for (arg = buf; arg < end; arg += strlen(arg) + 1) {
+		if (strcmp(arg, "-n") == 0 && arg + 3 < end) {
+			is = arg + 3;
+			break;
+		}
+	}
+	if (strcmp(is, name) != 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%.20s/cwd", pid);
 	n = readlink(path, cwd, sizeof(cwd) - 1);

@@ -49,4 +49,8 @@ void			 live_free(struct live_point *, size_t count);
 /* True if the listener, and there is one, greets. */
 bool			 live_greets(const struct wiring *);
 
+/* True if Postfix starts the transport's program when it is wanted. */
+bool			 live_starts(const struct wiring *,
+			    const char *transport);
+
 #endif

@@ -507,9 +507,19 @@ plan_address(struct planner *p, const struct egress *e, const char *service)
 	    ADDR_IPV6, &v6);
 
 	if (v6 == 0 && !bound6 && v4 > 0 && strcmp(is_value(p, service,
-	    "inet_protocols"), "ipv4") != 0)
-		change(p, CHANGE_OVERRIDE, service, "inet_protocols", "ipv4",
-		    "%s has no IPv6 address to send from", e->name);
+	    "inet_protocols"), "ipv4") != 0) {
+		/* With IPv6 addresses there, smtp(8) would not even start. */
+		if (strchr(is_value(p, service, "inet_interfaces"), ':') ==
+		    NULL)
+			change(p, CHANGE_OVERRIDE, service, "inet_protocols",
+			    "ipv4", "%s has no IPv6 address to send from",
+			    e->name);
+		else
+			note(p, "%s has no IPv6 address, and inet_interfaces "
+			    "names some, so that %s cannot be kept to IPv4: "
+			    "give %s one in mailbrake.conf", e->name, service,
+			    e->name);
+	}
 	if (!bound && !bound6)
 		return;
 	if (wiring_main(p->is, "smtp_bind_address_enforce") != NULL)
