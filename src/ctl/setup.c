@@ -37,6 +37,7 @@ struct setup {
 	struct screen		 screen;
 	struct config		*conf;
 	char			*directory;	/* Postfix' configuration */
+	bool			 other;		/* not the default one */
 	char			*version;
 	struct wiring		*is, *raw;
 	struct wiring_want	 want;
@@ -291,9 +292,8 @@ print_command(const struct setup *s, const struct change *c)
 	quoted = shell_quote(argument);
 	directory = shell_quote(s->directory);
 	printf("# %s\n", c->why);
-	printf("postconf%s%s %s %s\n", s->args->given & OPT_DIRECTORY ?
-	    " -c " : "", s->args->given & OPT_DIRECTORY ? directory : "",
-	    option, quoted);
+	printf("postconf%s%s %s %s\n", s->other ? " -c " : "", s->other ?
+	    directory : "", option, quoted);
 	free(argument);
 	free(quoted);
 	free(directory);
@@ -372,6 +372,7 @@ plan_json(const struct plan *plan)
 static void
 show_plan(const struct setup *s, const struct plan *plan)
 {
+	char *directory = shell_quote(s->directory);
 	size_t i;
 
 	if (plan->count == 0 && plan->block_count == 0)
@@ -381,14 +382,14 @@ show_plan(const struct setup *s, const struct plan *plan)
 	for (i = 0; i < plan->count; i++)
 		print_command(s, &plan->v[i]);
 	if (plan->count > 0)
-		printf("postfix%s%s reload\n", s->args->given &
-		    OPT_DIRECTORY ? " -c " : "", s->args->given &
-		    OPT_DIRECTORY ? s->directory : "");
+		printf("postfix%s%s reload\n", s->other ? " -c " : "",
+		    s->other ? directory : "");
 	print_remarks(s, plan);
 	if (plan->count > 0)
 		remark(s, PAINT_NONE, "Nothing has been changed. To do it, "
 		    "with the old values kept: mailbrake setup postfix "
 		    "--apply");
+	free(directory);
 }
 
 /* --- verify ------------------------------------------------------------ */
@@ -979,12 +980,15 @@ load(struct setup *s)
 static bool
 find_postfix(struct setup *s)
 {
+	const char *given = s->args->directory;
 	char real[4096];
 
-	if (s->args->directory != NULL) {
-		if (realpath(s->args->directory, real) == NULL) {
-			complain("%s: %s", s->args->directory,
-			    strerror(errno));
+	if (given == NULL && s->conf->postfix_config[0] != '\0')
+		given = s->conf->postfix_config;
+	s->other = given != NULL;
+	if (given != NULL) {
+		if (realpath(given, real) == NULL) {
+			complain("%s: %s", given, strerror(errno));
 			return false;
 		}
 		s->directory = xstrdup(real);
