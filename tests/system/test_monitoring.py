@@ -401,8 +401,8 @@ def test_every_name_in_the_templates_scripts_is_in_the_status(asked, bl,
         if step["type"] == "JAVASCRIPT"]
     assert len(scripts) > 5
     for script in scripts:
-        for name in re.findall(r"\b(?:status|front|part|entry|party|x|"
-            r"override|JSON\.parse\(value\))\.([a-z_]+)", script):
+        for name in re.findall(r"\b(?:status|front|entry|party|x|"
+            r"override|JSON\.parse\(value\)(?:\.store)?)\.([a-z_]+)", script):
             if name != "forEach":
                 assert name in names | {"store", "filter", "domain"}, (
                     name, script)
