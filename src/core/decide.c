@@ -41,13 +41,13 @@ find_named(const struct view *v, const char *kind, const char *name,
 	    now_ms);
 }
 
-/* With SMTPUTF8 (RFC 6531) a sender's domain may come as it is written, and
+/* With SMTPUTF8 (RFC 6531) a mailbox' domain may come as it is written, and
  * some leave a dot at its end; what we know of domains is in A-labels and
  * without. */
 static const char *
-sender_domain(const struct envelope *env, char normal[DOMAIN_MAX])
+mail_domain(const char *mailbox, char normal[DOMAIN_MAX])
 {
-	const char *domain = text_domain(env->sender), *p;
+	const char *domain = text_domain(mailbox), *p;
 
 	for (p = domain; p != NULL && *p != '\0'; p++) {
 		if ((unsigned char)*p >= 0x80 || (*p == '.' && p[1] == '\0'))
@@ -74,12 +74,13 @@ static const struct override *
 provider_word(const struct view *v, const struct envelope *env,
     int64_t now_ms)
 {
+	char normal[DOMAIN_MAX];
 	int provider;
 
 	if (v->override_count == 0 || env->recipient == NULL)
 		return NULL;
 	provider = policy_find_provider(v->policy,
-	    text_domain(env->recipient));
+	    mail_domain(env->recipient, normal));
 	return provider == -1 ? NULL : find_named(v, "provider:",
 	    v->policy->providers[provider].name, now_ms);
 }
@@ -103,6 +104,7 @@ any_same(char *const *v, size_t count, const char *text)
 static bool
 is_local(const struct policy *p, const struct envelope *env)
 {
+	char normal[DOMAIN_MAX];
 	const char *domain, *sign;
 
 	if (env->transport != NULL)
@@ -120,18 +122,23 @@ is_local(const struct policy *p, const struct envelope *env)
 	/* A bare name is completed with the host's own domain. */
 	if ((domain = text_domain(env->recipient)) == NULL)
 		return sign == NULL;
-	return any_same(p->local_domains, p->local_domain_count, domain);
+	return any_same(p->local_domains, p->local_domain_count, domain) ||
+	    any_same(p->local_domains, p->local_domain_count,
+	    mail_domain(env->recipient, normal));
 }
 
 static bool
 matches(const char *pattern, const char *mailbox)
 {
+	char normal[DOMAIN_MAX];
+
 	if (pattern == NULL)
 		return true;
 	if (mailbox == NULL)
 		return false;
 	if (pattern[0] == '@')
-		return text_same(pattern + 1, text_domain(mailbox));
+		return text_same(pattern + 1, text_domain(mailbox)) ||
+		    text_same(pattern + 1, mail_domain(mailbox, normal));
 	return text_same(pattern, mailbox);
 }
 
@@ -193,22 +200,23 @@ static enum action
 new_mail_action(const struct pool *pool, bool gated,
     const struct envelope *env)
 {
-	size_t i;
+	enum action act = ACT_TEMPFAIL;
+	size_t i = 0;
 
-	if (env->must_take)
-		return gated ? ACT_QUEUE : ACT_HOLD;
 	if (pool->submission == SUBMISSION_HOLD)
 		return ACT_HOLD;
-	if (pool->submission == SUBMISSION_TEMPFAIL)
-		return ACT_TEMPFAIL;
 	if (pool->submission == SUBMISSION_ACCEPT && gated)
 		return ACT_QUEUE;
-	for (i = 0; i < pool->action_count; i++) {
-		if (pool->actions[i] == ACT_TEMPFAIL ||
-		    pool->actions[i] == ACT_HOLD)
-			return pool->actions[i];
+	if (pool->submission != SUBMISSION_TEMPFAIL) {
+		while (i < pool->action_count &&
+		    pool->actions[i] == ACT_REROUTE)
+			i++;
+		if (i < pool->action_count)
+			act = pool->actions[i];
 	}
-	return ACT_TEMPFAIL;
+	if (act == ACT_TEMPFAIL && env->must_take)
+		return gated ? ACT_QUEUE : ACT_HOLD;
+	return act;
 }
 
 static void
@@ -349,30 +357,42 @@ message_point(const char *name, const struct party_view *e,
 	return (double)h / 4294967296.0;
 }
 
-/* False if the evidence against the sender's domain stops the message.  In
+/* Does the evidence against the sender's domain let the message go?  In
  * probation new mail is sampled where it comes in, and only there. */
 static bool
-domain_lets(struct verdict *d, const struct view *v,
-    const struct envelope *env, int64_t now_ms)
+domain_goes(const struct view *v, const struct envelope *env, int domain,
+    int64_t now_ms)
 {
-	const struct party_view *e = &v->domains[d->domain];
+	const struct party_view *e;
 
-	d->until_ms = e->until_ms;
-	if (e->state == STATE_STOPPED) {
-		stop_sender(d, v, env, WHY_LISTED);
-		return false;
-	}
-	if (e->state != STATE_PROBATION) {
-		d->until_ms = 0;
+	if (domain == -1)
 		return true;
-	}
-	if (env->asker == ASK_NEW && message_point(
-	    v->policy->domains[d->domain].name, e, env->sender,
-	    env->recipient) >= share_of(v->policy, e, now_ms)) {
-		stop_sender(d, v, env, WHY_PROBATION_WAIT);
+	e = &v->domains[domain];
+	if (e->state != STATE_PROBATION)
+		return e->state == STATE_SENDING;
+	return env->asker != ASK_NEW || message_point(
+	    v->policy->domains[domain].name, e, env->sender,
+	    env->recipient) < share_of(v->policy, e, now_ms);
+}
+
+/* False if it does not; that is the verdict then. */
+static bool
+domain_lets(struct verdict *d, const struct view *v,
+    const struct envelope *env, int domain, int64_t now_ms)
+{
+	const struct party_view *e = &v->domains[domain];
+
+	if (!domain_goes(v, env, domain, now_ms)) {
+		d->domain = domain;
+		d->until_ms = e->until_ms;
+		stop_sender(d, v, env, e->state == STATE_STOPPED ?
+		    WHY_LISTED : WHY_PROBATION_WAIT);
 		return false;
 	}
-	d->why = WHY_PROBATION_PASS;
+	if (e->state == STATE_PROBATION) {
+		d->why = WHY_PROBATION_PASS;
+		d->until_ms = e->until_ms;
+	}
 	return true;
 }
 
@@ -419,12 +439,8 @@ by_evidence(struct verdict *d, const struct view *v,
 	const struct party_view *e = &v->egress[d->egress];
 	int domain = policy_find_domain(v->policy, sender);
 
-	if (domain != -1) {
-		d->domain = domain;
-		if (!domain_lets(d, v, env, now_ms))
-			return;
-		d->domain = -1;
-	}
+	if (domain != -1 && !domain_lets(d, v, env, domain, now_ms))
+		return;
 	if (egress_free != NULL) {
 		d->override = egress_free;
 		d->until_ms = egress_free->until_ms;
@@ -459,7 +475,7 @@ decide(const struct view *v, const struct envelope *env, int64_t now_ms)
 	    .domain = -1 };
 	const struct override *account, *way, *o = NULL;
 	char normal[DOMAIN_MAX];
-	const char *sender = sender_domain(env, normal);
+	const char *sender = mail_domain(env->sender, normal);
 
 	find_way(&d, v, env, sender);
 	if (d.egress == -1) {
@@ -485,7 +501,13 @@ decide(const struct view *v, const struct envelope *env, int64_t now_ms)
 	    (o == NULL || o->word == WORD_SEND)) {
 		d.override = way;
 		d.until_ms = way->until_ms;
-		stop_egress(&d, v, env, sender, WHY_OPERATOR_STOP, now_ms);
+		/* A domain that is stopped itself has no other way. */
+		if (o == NULL && !domain_goes(v, env, policy_find_domain(
+		    v->policy, sender), now_ms))
+			stop_sender(&d, v, env, WHY_OPERATOR_STOP);
+		else
+			stop_egress(&d, v, env, sender, WHY_OPERATOR_STOP,
+			    now_ms);
 		return d;
 	}
 	if (way != NULL && strcasecmp(way->target, "all") == 0)

@@ -107,6 +107,10 @@ static const struct row {
 	{ "a pool whose submissions are held, holds", { MX3 },
 	    { { NULL, 0 } }, { .sender = "x@news.example.org",
 	    .recipient = BOB }, ACT_HOLD, WHY_LISTED, "mx3", NULL },
+	{ "what cannot wait is held where all is held, gate or not",
+	    { MX3 }, { { NULL, 0 } }, { .sender = "x@news.example.org",
+	    .recipient = BOB, .must_take = true }, ACT_HOLD, WHY_LISTED,
+	    "mx3", NULL },
 	{ "what passes need not be held", { NULL }, { { NULL, 0 } },
 	    { .sender = ANN, .recipient = BOB, .must_take = true }, ACT_PASS,
 	    WHY_CLEAN, "mx1", NULL },
@@ -170,6 +174,16 @@ static const struct row {
 	{ "the MTA knows better than the domain", { MX1 }, { { NULL, 0 } },
 	    { .sender = ANN, .recipient = "bob@intern.example",
 	    .transport = "smtp" }, ACT_TEMPFAIL, WHY_LISTED, "mx1", NULL },
+	{ "a dot at the end is no other domain", { MX1 }, { { NULL, 0 } },
+	    { .sender = ANN, .recipient = "bob@Intern.example." }, ACT_PASS,
+	    WHY_LOCAL, NULL, NULL },
+	{ "nor for a route, of the sender or the recipient", { MX2 },
+	    { { NULL, 0 } }, { .sender = "boss@example.org",
+	    .recipient = "bob@example.net." }, ACT_HOLD, WHY_LISTED, "mx2",
+	    NULL },
+	{ "a sender's too", { MX3 }, { { NULL, 0 } },
+	    { .sender = "x@news.example.org.", .recipient = BOB }, ACT_HOLD,
+	    WHY_LISTED, "mx3", NULL },
 	{ "a domain below a local one is not local", { MX1 },
 	    { { NULL, 0 } }, { .sender = ANN,
 	    .recipient = "bob@mail.intern.example" }, ACT_TEMPFAIL,
@@ -581,6 +595,338 @@ test_probation_words(void **state)
 	view_put(v);
 }
 
+/* --- other ways --------------------------------------------------------- */
+
+/* A pool of three, of which any part may be changed by hand. */
+#define WAYS \
+	"egress = ( { name = \"mx1\"; addresses = \"" MX1 "\"; },\n" \
+	"  { name = \"mx2\"; addresses = \"" MX2 "\"; },\n" \
+	"  { name = \"mx3\"; addresses = \"" MX3 "\"; } );\n" \
+	"pools = ( { name = \"p\"; egress = [\"mx1\", \"mx2\", \"mx3\"]; " \
+	"%s } );\n" \
+	"domains = [\"shop.example\"];\n" \
+	"providers = \"%s\";\n" \
+	"lists = ( { zone = \"" ZONE "\"; },\n" \
+	"  { zone = \"" DBL "\"; lists = \"domains\"; } );\n"
+
+static void
+open_ways(const char *pool)
+{
+	char *conf = xasprintf(WAYS, pool, unit_source("etc/providers.conf"));
+
+	scene_open(&s, conf);
+	free(conf);
+}
+
+#define KEEP	"submission = \"accept\";"
+
+static const struct way_row {
+	const char	*claim;
+	const char	*pool;
+	const char	*listed;	/* or NULL */
+	struct {
+		const char	*target;
+		enum word	 word;
+	} set[3];
+	bool		 gated;		/* mx1 */
+	struct envelope	 env;
+	enum action	 act;
+	enum why	 why;
+	const char	*to;		/* NULL: none */
+} way_rows[] = {
+	/* Who may send it by another */
+	{ "a front end lets it in for another way that the map will show",
+	    "", MX1, { { NULL, 0 } }, false, { .sender = ANN,
+	    .recipient = BOB, .routed = true }, ACT_REROUTE, WHY_LISTED,
+	    "mx2" },
+	{ "and not where nobody asks the map", "", MX1, { { NULL, 0 } },
+	    false, { .sender = ANN, .recipient = BOB }, ACT_TEMPFAIL,
+	    WHY_LISTED, NULL },
+	{ "the map shows it", "", MX1, { { NULL, 0 } }, false,
+	    { .sender = ANN, .asker = ASK_ROUTE }, ACT_REROUTE, WHY_LISTED,
+	    "mx2" },
+	{ "the gate shows no way", "", MX1, { { NULL, 0 } }, false,
+	    { .recipient = BOB, .transport = "smtp", .asker = ASK_GATE,
+	    .routed = true }, ACT_TEMPFAIL, WHY_LISTED, NULL },
+	{ "the gate of the other lets it go", "", MX1, { { NULL, 0 } },
+	    false, { .recipient = BOB, .transport = "mx2",
+	    .asker = ASK_GATE }, ACT_PASS, WHY_CLEAN, "mx2" },
+	{ "a pool that wants none has none", "actions = [\"tempfail\"];",
+	    MX1, { { NULL, 0 } }, false, { .sender = ANN,
+	    .asker = ASK_ROUTE }, ACT_TEMPFAIL, WHY_LISTED, NULL },
+	{ "wherever it stands among the actions",
+	    "actions = [\"tempfail\", \"reroute\"];", MX1, { { NULL, 0 } },
+	    false, { .sender = ANN, .asker = ASK_ROUTE }, ACT_REROUTE,
+	    WHY_LISTED, "mx2" },
+	{ "what an operator stopped goes by another too", "", NULL,
+	    { { "mx1", WORD_STOP } }, false, { .sender = ANN,
+	    .asker = ASK_ROUTE }, ACT_REROUTE, WHY_OPERATOR_STOP, "mx2" },
+	{ "but by none where all are stopped", "", NULL, { { "all",
+	    WORD_STOP } }, false, { .sender = ANN, .asker = ASK_ROUTE },
+	    ACT_TEMPFAIL, WHY_OPERATOR_STOP, NULL },
+	{ "nor by the next that is stopped", "", MX1, { { "mx2",
+	    WORD_STOP } }, false, { .sender = ANN, .asker = ASK_ROUTE },
+	    ACT_REROUTE, WHY_LISTED, "mx3" },
+	{ "what cannot wait goes by another", "", MX1, { { NULL, 0 } },
+	    false, { .sender = ANN, .recipient = BOB, .must_take = true,
+	    .routed = true }, ACT_REROUTE, WHY_LISTED, "mx2" },
+
+	/* Whom no other way helps */
+	{ "a listed sender domain has no other way", "", "shop.example",
+	    { { NULL, 0 } }, false, { .sender = "x@shop.example",
+	    .asker = ASK_ROUTE }, ACT_TEMPFAIL, WHY_LISTED, NULL },
+	{ "also when its own way is stopped by a word", "", "shop.example",
+	    { { "mx1", WORD_STOP } }, false, { .sender = "x@shop.example",
+	    .asker = ASK_ROUTE }, ACT_TEMPFAIL, WHY_OPERATOR_STOP, NULL },
+	{ "and asked at the front", "", "shop.example", { { "mx1",
+	    WORD_STOP } }, true, { .sender = "x@shop.example",
+	    .recipient = BOB, .routed = true }, ACT_TEMPFAIL,
+	    WHY_OPERATOR_STOP, NULL },
+	{ "but where an operator frees it", "", "shop.example", { { "mx1",
+	    WORD_STOP }, { "domain:shop.example", WORD_SEND } }, false,
+	    { .sender = "x@shop.example", .asker = ASK_ROUTE }, ACT_REROUTE,
+	    WHY_OPERATOR_STOP, "mx2" },
+	{ "a stopped account has none", "", MX1, { { "account:ann",
+	    WORD_STOP } }, true, { .sender = ANN, .recipient = BOB,
+	    .account = "ann", .routed = true }, ACT_TEMPFAIL,
+	    WHY_OPERATOR_STOP, NULL },
+	{ "a stopped domain has none", "", MX1, { { "domain:example.org",
+	    WORD_STOP } }, true, { .sender = ANN, .asker = ASK_ROUTE },
+	    ACT_TEMPFAIL, WHY_OPERATOR_STOP, NULL },
+	{ "nor does any gate keep it", KEEP, NULL, { { "domain:example.org",
+	    WORD_STOP } }, true, { .sender = ANN, .recipient = BOB },
+	    ACT_TEMPFAIL, WHY_OPERATOR_STOP, NULL },
+	{ "nor what sendmail(1) brings", "", NULL, { { "domain:example.org",
+	    WORD_STOP } }, true, { .sender = ANN, .recipient = BOB,
+	    .must_take = true }, ACT_HOLD, WHY_OPERATOR_STOP, NULL },
+
+	/* The queue */
+	{ "accepted mail is kept by the gate", KEEP, MX1, { { "mx2",
+	    WORD_STOP }, { "mx3", WORD_STOP } }, true, { .sender = ANN,
+	    .recipient = BOB, .routed = true }, ACT_QUEUE, WHY_LISTED,
+	    NULL },
+	{ "or by another way, where there is one", KEEP, MX1,
+	    { { NULL, 0 } }, true, { .sender = ANN, .recipient = BOB,
+	    .routed = true }, ACT_REROUTE, WHY_LISTED, "mx2" },
+	{ "without a gate it is not taken", KEEP, MX1, { { NULL, 0 } },
+	    false, { .sender = ANN, .recipient = BOB }, ACT_TEMPFAIL,
+	    WHY_LISTED, NULL },
+	{ "... or what the actions say", KEEP " actions = [\"reroute\", "
+	    "\"hold\"];", MX1, { { NULL, 0 } }, false, { .sender = ANN,
+	    .recipient = BOB }, ACT_HOLD, WHY_LISTED, NULL },
+	{ "what cannot wait is kept by the gate", "", MX1, { { NULL, 0 } },
+	    true, { .sender = ANN, .recipient = BOB, .must_take = true },
+	    ACT_QUEUE, WHY_LISTED, NULL },
+	{ "not where all is held for somebody to look at",
+	    "submission = \"hold\";", MX1, { { NULL, 0 } }, true,
+	    { .sender = ANN, .recipient = BOB, .must_take = true },
+	    ACT_HOLD, WHY_LISTED, NULL },
+	{ "tempfail needs no gate", "submission = \"tempfail\"; "
+	    "actions = \"hold\";", MX1, { { NULL, 0 } }, true,
+	    { .sender = ANN, .recipient = BOB }, ACT_TEMPFAIL, WHY_LISTED,
+	    NULL },
+	{ "the map keeps the queue where no gate does", KEEP
+	    "actions = \"hold\";", MX1, { { NULL, 0 } }, false,
+	    { .sender = ANN, .asker = ASK_ROUTE }, ACT_TEMPFAIL, WHY_LISTED,
+	    NULL },
+	{ "and leaves it to the gate where one does", KEEP
+	    "actions = \"hold\";", MX1, { { NULL, 0 } }, true,
+	    { .sender = ANN, .asker = ASK_ROUTE }, ACT_QUEUE, WHY_LISTED,
+	    NULL },
+
+	/* Providers */
+	{ "a stopped provider gets nothing", "", NULL, { { "provider:gmail",
+	    WORD_STOP } }, true, { .sender = ANN,
+	    .recipient = "bob@gmail.com", .routed = true }, ACT_TEMPFAIL,
+	    WHY_OPERATOR_STOP, NULL },
+	{ "however its domain is written", "", NULL, { { "provider:gmail",
+	    WORD_STOP } }, false, { .sender = ANN,
+	    .recipient = "bob@Mail.GoogleMail.COM." }, ACT_TEMPFAIL,
+	    WHY_OPERATOR_STOP, NULL },
+	{ "others do", "", NULL, { { "provider:gmail", WORD_STOP } }, false,
+	    { .sender = ANN, .recipient = "bob@notgmail.com" }, ACT_PASS,
+	    WHY_CLEAN, "mx1" },
+	{ "the gate of every egress keeps its mail", "", NULL,
+	    { { "provider:gmail", WORD_STOP } }, false,
+	    { .recipient = "@gmail.com", .transport = "mx3",
+	    .asker = ASK_GATE }, ACT_TEMPFAIL, WHY_OPERATOR_STOP, NULL },
+	{ "the map too, where it knows the recipient", "", NULL,
+	    { { "provider:gmail", WORD_STOP } }, false,
+	    { .recipient = "bob@gmail.com", .asker = ASK_ROUTE },
+	    ACT_TEMPFAIL, WHY_OPERATOR_STOP, NULL },
+	{ "and passes what it does not know", "", NULL, { { "provider:gmail",
+	    WORD_STOP } }, false, { .sender = ANN, .asker = ASK_ROUTE },
+	    ACT_PASS, WHY_CLEAN, "mx1" },
+	{ "a stop of the provider beats a send of the egress", "", NULL,
+	    { { "provider:gmail", WORD_STOP }, { "mx1", WORD_SEND } },
+	    false, { .sender = ANN, .recipient = "bob@gmail.com" },
+	    ACT_TEMPFAIL, WHY_OPERATOR_STOP, NULL },
+	{ "its own host's mail stays here", "", NULL, { { "provider:gmail",
+	    WORD_STOP } }, false, { .sender = ANN,
+	    .recipient = "root@localhost" }, ACT_PASS, WHY_LOCAL, NULL },
+};
+
+static void
+test_way(void **state)
+{
+	const struct way_row *r = *state;
+	const struct view *v;
+	struct verdict d;
+	size_t i;
+
+	open_ways(r->pool);
+	board_set_gated(s.board, 0, r->gated);
+	if (r->listed != NULL)
+		scene_list(&s, r->listed, r->listed[0] > '9' ? DBL : ZONE,
+		    BAD);
+	for (i = 0; i < COUNT(r->set) && r->set[i].target != NULL; i++)
+		scene_override(&s, r->set[i].target, r->set[i].word, 0, "");
+	board_publish(s.board);
+	v = board_view_get(s.board);
+	d = decide(v, &r->env, s.now_ms);
+	assert_string_equal(action_name(d.would), action_name(r->act));
+	assert_int_equal(d.act, d.would);
+	assert_string_equal(why_name(d.why), why_name(r->why));
+	assert_string_equal(d.to >= 0 ? v->policy->egress[d.to].name : "-",
+	    r->to != NULL ? r->to : "-");
+	view_put(v);
+}
+
+/* Of a pool that is spread the home of the domain counts. */
+static void
+test_spread(void **state)
+{
+	char sender[48];
+	const struct view *v;
+	int i, n[3] = { 0 };
+
+	(void)state;
+	open_ways("choose = \"spread\";");
+	scene_list(&s, MX2, ZONE, BAD);
+	v = board_view_get(s.board);
+	for (i = 0; i < 3000; i++) {
+		struct envelope env = { .sender = sender, .recipient = BOB,
+		    .routed = true };
+		struct verdict d;
+
+		snprintf(sender, sizeof(sender), "x@d%d.example", i);
+		d = decide(v, &env, s.now_ms);
+		assert_int_equal(d.home, d.egress);
+		assert_int_equal(d.act, d.home == 1 ? ACT_REROUTE :
+		    ACT_PASS);
+		assert_int_not_equal(d.to, 1);
+		n[d.home]++;
+		/* The mail server has looked already, and says where to: its
+		 * home is what it was. */
+		env.transport = d.to == 0 ? "smtp" : "mx3";
+		assert_int_equal(decide(v, &env, s.now_ms).act, ACT_PASS);
+		assert_int_equal(decide(v, &env, s.now_ms).home, d.home);
+	}
+	for (i = 0; i < 3; i++)
+		assert_in_range(n[i], 870, 1130);
+	view_put(v);
+}
+
+/* --- the gate in probation ----------------------------------------------- */
+
+/* mx1 on probation since SCENE_START; usual is known if not 0. */
+static void
+on_probation(struct view *v, struct party_view *party, double usual,
+    uint64_t accepted)
+{
+	v->egress = party;
+	memset(party, 0, 3 * sizeof(*party));
+	party[0] = (struct party_view){ .state = STATE_PROBATION,
+	    .since_ms = SCENE_START, .until_ms = SCENE_START + RAMP,
+	    .usual = usual, .accepted = accepted };
+}
+
+static const struct allowance_row {
+	const char	*claim;
+	double		 usual;
+	uint64_t	 accepted;
+	int64_t		 elapsed;
+	double		 share;
+	uint64_t	 allowance;
+} allowance_rows[] = {
+	/* Nothing is known of its mail: the floor is 100 an hour. */
+	{ "at the beginning there are the canaries", 0, 0, 0, 0.05, 10 },
+	{ "the share grows with time", 0, 0, RAMP / 4, 0.25, 10 + 12 },
+	{ "half way", 0, 0, RAMP / 2, 0.5, 10 + 50 },
+	{ "at the end", 0, 0, RAMP, 1, 10 + 200 },
+	{ "a clock set back takes nothing away", 0, 0, -DAY, 0.05, 10 },
+	/* 1000 an hour are usual. */
+	{ "what is usual is the measure", 1000, 100000, RAMP / 2, 0.5,
+	    10 + 500 },
+	{ "... but not a trickle", 10, 100000, RAMP / 2, 0.5, 10 + 50 },
+	{ "no faster than what has gone proves", 1000, 95, RAMP / 2, 0.2,
+	    10 + 200 },
+	{ "nothing has gone: it stays with the canaries", 1000, 0, RAMP / 2,
+	    0.05, 10 + 50 },
+	{ "even at the end", 1000, 0, RAMP, 0.05, 10 + 100 },
+	{ "enough has gone: by time alone", 1000, 245, RAMP / 2, 0.5,
+	    10 + 500 },
+};
+
+static void
+test_allowance(void **state)
+{
+	const struct allowance_row *r = *state;
+	const struct view *real;
+	struct party_view party[3];
+	struct view v;
+	double off;
+
+	open_ways("");
+	real = board_view_get(s.board);
+	v = *real;
+	on_probation(&v, party, r->usual, r->accepted);
+	off = decide_share(&v, 0, SCENE_START + r->elapsed) - r->share;
+	if (off > 0.0001 || off < -0.0001)
+		fail_msg("a share of %g", decide_share(&v, 0, SCENE_START +
+		    r->elapsed));
+	assert_int_equal(decide_allowance(&v, 0, SCENE_START + r->elapsed),
+	    r->allowance);
+	view_put(real);
+}
+
+static void
+test_gate_counts(void **state)
+{
+	const struct view *real;
+	struct party_view party[3];
+	struct view v;
+	uint64_t n, last = 0;
+	int64_t t;
+
+	(void)state;
+	open_ways("");
+	real = board_view_get(s.board);
+	v = *real;
+	on_probation(&v, party, 0, 0);
+	for (t = 0; t <= RAMP; t += RAMP / 60) {
+		struct envelope env = { .recipient = "@example.net",
+		    .transport = "smtp", .asker = ASK_GATE };
+
+		n = decide_allowance(&v, 0, SCENE_START + t);
+		assert_true(n >= last);
+		last = n;
+		env.let_out = n - 1;
+		assert_int_equal(decide(&v, &env, SCENE_START + t).why,
+		    WHY_PROBATION_PASS);
+		env.let_out = n;
+		assert_int_equal(decide(&v, &env, SCENE_START + t).why,
+		    WHY_PROBATION_WAIT);
+		assert_int_equal(decide(&v, &env, SCENE_START + t).act,
+		    ACT_TEMPFAIL);
+		/* That of another is none of its. */
+		env.transport = "mx2";
+		assert_int_equal(decide(&v, &env, SCENE_START + t).why,
+		    WHY_CLEAN);
+	}
+	view_put(real);
+}
+
 /* --- what the sender sees ----------------------------------------------- */
 
 static const struct text_row {
@@ -752,6 +1098,12 @@ main(void)
 	    test_share_takes_turns);
 	unit_claim("on probation too a word is a word",
 	    test_probation_words);
+	unit_rows(way_rows, test_way);
+	unit_claim("of a spread pool only the lost share moves",
+	    test_spread);
+	unit_rows(allowance_rows, test_allowance);
+	unit_claim("the gate lets out what is allowed and no more",
+	    test_gate_counts);
 	unit_rows(text_rows, test_text);
 	unit_claim("the wait after a listing is explained",
 	    test_text_of_waiting);
