@@ -134,6 +134,22 @@ doubled(struct release *r, int64_t first_ms)
 	return r->wait_ms;
 }
 
+/* At first, and when the caches are empty, without looking; the other rounds
+ * look whether there is anything to flush. */
+static bool
+reroute_flushes(const struct release *r)
+{
+	return r->rounds == 0 || r->rounds == 2;
+}
+
+bool
+release_flush_is_due(const struct release *r, int64_t now_ms)
+{
+	return r->next_ms != 0 && now_ms >= r->next_ms &&
+	    (r->phase == PHASE_LAST ||
+	    (r->phase == PHASE_REROUTE && reroute_flushes(r)));
+}
+
 /* --- steps ---------------------------------------------------------------- */
 
 struct release_step
@@ -146,12 +162,12 @@ release_due(struct release *r, int64_t now_ms)
 	r->next_ms = 0;
 	switch (r->phase) {
 	case PHASE_REROUTE:
-		s.what = r->rounds < 2 ? RELEASE_FLUSH : RELEASE_LIST;
+		s.what = reroute_flushes(r) ? RELEASE_FLUSH : RELEASE_LIST;
 		if (r->rounds == 0)
 			snprintf(s.text, sizeof(s.text), "%s: its gate is "
 			    "shut and its mail has another way out: flushing "
 			    "the queue", r->name);
-		else if (r->rounds == 1)
+		else if (r->rounds == 2)
 			snprintf(s.text, sizeof(s.text), "%s: flushing the "
 			    "queue again, now that Postfix has forgotten the "
 			    "old route", r->name);
@@ -172,21 +188,40 @@ release_due(struct release *r, int64_t now_ms)
 	return s;
 }
 
+/* Another round is over. */
+static void
+next_round(struct release *r, int64_t now_ms)
+{
+	switch (r->rounds++) {
+	case 0:
+		r->flushed_ms = now_ms;
+		r->next_ms = now_ms + RELEASE_REST_MS;
+		break;
+	case 1:
+		r->next_ms = r->flushed_ms + RELEASE_CACHE_MS;
+		break;
+	default:
+		r->next_ms = now_ms + doubled(r, RELEASE_AGAIN_MS);
+		break;
+	}
+}
+
 static struct release_step
 listed_rerouting(struct release *r, size_t waiting, int64_t now_ms)
 {
 	struct release_step s = step(r, RELEASE_NOTHING, 0);
 
-	(void)now_ms;
 	if (waiting > 0) {
 		s.what = RELEASE_FLUSH;
 		snprintf(s.text, sizeof(s.text), "%s: %zu message%s still "
 		    "wait%s for it: flushing the queue again", r->name,
 		    waiting, waiting == 1 ? "" : "s", waiting == 1 ? "s" : "");
+	} else if (r->rounds == 1) {
+		next_round(r, now_ms);
 	} else {
 		r->phase = PHASE_IDLE;
 		snprintf(s.text, sizeof(s.text), "%s: no message waits for it "
-		    "any more: all that it had go another way", r->name);
+		    "any more: what it had goes another way", r->name);
 	}
 	return s;
 }
@@ -258,8 +293,7 @@ release_done(struct release *r, const struct release_step *done,
 		return;
 	switch (r->phase) {
 	case PHASE_REROUTE:
-		r->next_ms = now_ms + (++r->rounds == 1 ? RELEASE_CACHE_MS :
-		    doubled(r, RELEASE_AGAIN_MS));
+		next_round(r, now_ms);
 		break;
 	case PHASE_PORTIONS:
 		if (done->what == RELEASE_FLUSH) {

@@ -32,6 +32,8 @@
 
 /* The shut gate has to empty the active queue first. */
 #define RELEASE_SETTLE_MS	2000
+/* A busy host's may take longer: what has come since then. */
+#define RELEASE_REST_MS		8000
 /* The queue manager and trivial-rewrite keep a route for 30 s. */
 #define RELEASE_CACHE_MS	35000
 #define RELEASE_AGAIN_MS	60000	/* while mail waits; doubled ... */
@@ -79,7 +81,8 @@ struct release {
 	struct release_facts facts;
 	enum release_phase phase;
 	unsigned int	 serial;
-	int		 rounds;	/* flushes or portions of this phase */
+	int		 rounds;	/* steps of this phase that are done */
+	int64_t		 flushed_ms;	/* the first of a PHASE_REROUTE */
 	bool		 resumed;	/* comes back from a stop */
 	size_t		 portion;	/* the last one; 0 before the first */
 	size_t		 released;	/* since the stop ended */
@@ -93,6 +96,9 @@ void		 release_init(struct release *, const char *egress,
 void		 release_update(struct release *, const struct release_facts *,
 		    int64_t now_ms);
 int64_t		 release_next_ms(const struct release *);
+
+/* True if release_due() would say FLUSH: one flush is enough for all. */
+bool		 release_flush_is_due(const struct release *, int64_t now_ms);
 
 /* NOTHING before its time, and until the result of the step before. */
 struct release_step release_due(struct release *, int64_t now_ms);

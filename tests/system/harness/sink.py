@@ -5,6 +5,7 @@ import asyncio
 import collections
 import re
 import threading
+import time
 
 from harness.place import free_port, wait_for
 
@@ -18,6 +19,8 @@ class Sink:
         self.port = port or free_port()
         self.messages = []
         self.refuse = None      # "450 4.2.0 later": the answer to DATA
+        self.delay = 0          # seconds before a message is taken
+        self.started = []       # of every MAIL: (monotonic time, source)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -63,12 +66,15 @@ class Sink:
                     mailbox = re.search("<(.*?)>", line).group(1)
                     if verb == "MAIL":
                         sender, recipients = mailbox, []
+                        self.started.append((time.monotonic(), source))
                     else:
                         recipients.append(mailbox)
                     say("250 2.0.0 ok")
                 elif verb == "DATA":
                     say("354 go on")
                     data = await reader.readuntil(b"\r\n.\r\n")
+                    if self.delay:
+                        await asyncio.sleep(self.delay)
                     if self.refuse:
                         say(self.refuse)
                         continue
