@@ -50,7 +50,10 @@ maps_routed(int64_t now_ms)
 	    memory_order_relaxed);
 	int64_t last = route > filter ? route : filter;
 
-	return last != 0 && now_ms - last < MAPS_LIVE_MS;
+	/* On either side: after the clock was set back the last request lies
+	 * ahead, and would for as long as it was set. */
+	return last != 0 && now_ms - last < MAPS_LIVE_MS &&
+	    last - now_ms < MAPS_LIVE_MS;
 }
 
 static void
@@ -67,6 +70,7 @@ static size_t
 reply(struct request *r, const char *fmt, ...)
 {
 	va_list ap;
+	char *p;
 	int len;
 
 	va_start(ap, fmt);
@@ -76,6 +80,11 @@ reply(struct request *r, const char *fmt, ...)
 	 * another one. */
 	if (len < 0 || (size_t)len >= r->size)
 		len = snprintf(r->answer, r->size, "TEMP answer too long");
+	/* Names of maps and keys may hold anything, and are repeated. */
+	for (p = r->answer; *p != '\0'; p++) {
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	}
 	return (size_t)len;
 }
 
@@ -85,17 +94,24 @@ not_found(struct request *r)
 	return reply(r, "NOTFOUND ");
 }
 
-static struct verdict
-ask(struct request *r, const struct envelope *env)
+static void
+count_verdict(const struct verdict *d)
 {
 	struct front_stats *st = &front_stats[FRONT_SOCKETMAP];
+
+	atomic_fetch_add_explicit(&st->by_action[d->act], 1,
+	    memory_order_relaxed);
+	if (d->would != d->act)
+		atomic_fetch_add_explicit(&st->would[d->would], 1,
+		    memory_order_relaxed);
+}
+
+static struct verdict
+ask(const struct request *r, const struct envelope *env)
+{
 	struct verdict d = decide(r->view, env, r->now_ms);
 
-	atomic_fetch_add_explicit(&st->by_action[d.act], 1,
-	    memory_order_relaxed);
-	if (d.would != d.act)
-		atomic_fetch_add_explicit(&st->would[d.would], 1,
-		    memory_order_relaxed);
+	count_verdict(&d);
 	return d;
 }
 
@@ -109,15 +125,29 @@ retry(struct request *r, const struct verdict *d)
 	return reply(r, "OK retry:4.7.1 %s", text);
 }
 
-/* Never anything but the name of a transport that the configuration has. */
+static bool
+transport_ok(const char *name)
+{
+	size_t len = strlen(name), i;
+
+	for (i = 0; i < len; i++) {
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == ':')
+			return false;
+	}
+	return len > 0 && len <= TRANSPORT_MAX;
+}
+
+/* Never anything but the name of a transport that the configuration has.
+ * Without one the mail waits: by default it might take the way that is
+ * stopped. */
 static size_t
 transport(struct request *r, int egress, const char *nexthop)
 {
 	const struct egress *e = &r->view->policy->egress[egress];
 
-	if (e->transport_count == 0 || e->transports[0][0] == '\0' ||
-	    strlen(e->transports[0]) > TRANSPORT_MAX)
-		return not_found(r);
+	if (e->transport_count == 0 || !transport_ok(e->transports[0]))
+		return reply(r, "TEMP egress \"%.64s\" of mailbrake.conf has "
+		    "no transport that Postfix can use", e->name);
 	return reply(r, "OK %s:%s", e->transports[0], nexthop);
 }
 
@@ -150,30 +180,48 @@ answer_route(struct request *r, const char *egress)
 
 /* --- filter -------------------------------------------------------------- */
 
+/* The key again, as it came: what the site's own table says. */
+static size_t
+same(struct request *r)
+{
+	const char *p;
+
+	for (p = r->key; *p != '\0'; p++) {
+		if (*p < ' ' || *p > '~')
+			return reply(r, "TEMP \"%.100s\" has letters that "
+			    "no transport has", r->key);
+	}
+	return reply(r, "OK %s", r->key);
+}
+
 static size_t
 answer_filter(struct request *r, const char *egress)
 {
-	const char *colon = strchr(r->key, ':');
+	/* The colon may be left out, as in default_transport. */
+	size_t len = strcspn(r->key, ":");
 	char name[TRANSPORT_MAX + 1];
 	struct envelope env = { .transport = name, .asker = ASK_ROUTE };
 	struct verdict d;
 
 	(void)egress;
-	/* Without a transport Postfix would ask itself for ever. */
-	if (colon == r->key)
+	/* Without a transport Postfix would ask itself for ever, and one that
+	 * is too long ends its queue manager. */
+	if (len == 0)
 		return reply(r, "TEMP \"%.100s\" names no transport: write "
 		    "one before the colon", r->key);
-	if (colon == NULL || (size_t)(colon - r->key) >= sizeof(name))
-		return reply(r, "OK %s", r->key);
-	snprintf(name, sizeof(name), "%.*s", (int)(colon - r->key), r->key);
+	if (len > TRANSPORT_MAX)
+		return reply(r, "TEMP \"%.100s...\" is too long for a "
+		    "transport", r->key);
+	snprintf(name, sizeof(name), "%.*s", (int)len, r->key);
 	if (policy_find_transport(r->view->policy, name) == -1)
-		return reply(r, "OK %s", r->key);
+		return same(r);
 	d = ask(r, &env);
 	if (d.act == ACT_TEMPFAIL)
 		return retry(r, &d);
 	if (d.act == ACT_REROUTE)
-		return transport(r, d.to, colon + 1);
-	return reply(r, "OK %s", r->key);
+		return transport(r, d.to, r->key[len] == ':' ?
+		    r->key + len + 1 : "");
+	return same(r);
 }
 
 /* --- rcptroute ----------------------------------------------------------- */
@@ -208,16 +256,17 @@ static size_t
 answer_rcptroute(struct request *r, const char *egress)
 {
 	struct envelope env = { .recipient = r->key, .asker = ASK_ROUTE };
+	const struct policy *p = r->view->policy;
 	struct verdict d;
 
 	(void)egress;
 	if (strchr(r->key, '@') == NULL ||
-	    !routed_by_recipient(r->view->policy, r->key))
+	    !routed_by_recipient(p, r->key))
 		return not_found(r);
 	d = ask(r, &env);
 	if (d.act == ACT_TEMPFAIL)
 		return retry(r, &d);
-	if (d.egress == -1)
+	if (p->egress_count < 2 || d.egress == -1)
 		return not_found(r);
 	return transport(r, d.act == ACT_REROUTE ? d.to : d.egress, "");
 }
@@ -225,24 +274,28 @@ answer_rcptroute(struct request *r, const char *egress)
 /* --- gate and brake ------------------------------------------------------- */
 
 /* In probation each delivery that goes is counted, so that the next knows
- * what is left. */
+ * what is left; of two that ask at once only one takes the last. */
 static struct verdict
 ask_gate(struct request *r, int egress, const char *sender,
     const char *recipient, bool counts)
 {
 	const struct egress *e = &r->view->policy->egress[egress];
-	struct traffic *t = e->traffic;
+	uint64_t before = r->view->egress[egress].delivered_before;
 	struct envelope env = { .sender = sender, .recipient = recipient,
 	    .transport = e->transport_count > 0 ? e->transports[0] : NULL,
 	    .asker = ASK_GATE };
+	uint64_t seen = atomic_load_explicit(&e->traffic->delivered,
+	    memory_order_relaxed);
 	struct verdict d;
 
-	env.let_out = atomic_load_explicit(&t->delivered,
-	    memory_order_relaxed) - r->view->egress[egress].delivered_before;
-	d = ask(r, &env);
-	if (d.act == ACT_PASS && counts)
-		atomic_fetch_add_explicit(&t->delivered, 1,
-		    memory_order_relaxed);
+	do {
+		/* What is not counted follows what was, and went. */
+		env.let_out = counts ? seen - before : 0;
+		d = decide(r->view, &env, r->now_ms);
+	} while (d.act == ACT_PASS && counts &&
+	    !atomic_compare_exchange_weak_explicit(&e->traffic->delivered,
+	    &seen, seen + 1, memory_order_relaxed, memory_order_relaxed));
+	count_verdict(&d);
 	return d;
 }
 
@@ -331,18 +384,18 @@ static const struct {
 	bool		 of_egress;	/* followed by "-EGRESS" */
 	enum map_kind	 kind;
 	size_t		(*answer)(struct request *, const char *egress);
+	const char	*invalid;	/* in place of a key that is none */
 } maps[] = {
-	{ "route",	false,	MAP_ROUTE,	answer_route },
-	{ "filter",	false,	MAP_FILTER,	answer_filter },
-	{ "rcptroute",	false,	MAP_RCPTROUTE,	answer_rcptroute },
-	{ "gate-",	true,	MAP_GATE,	answer_gate },
-	{ "brake",	false,	MAP_BRAKE,	answer_brake },
-	{ "brake-",	true,	MAP_BRAKE,	answer_brake },
-	{ "brake_",	true,	MAP_BRAKE,	answer_brake },
+	{ "route",	false,	MAP_ROUTE,	answer_route,	"<>" },
+	{ "filter",	false,	MAP_FILTER,	answer_filter,	":" },
+	{ "rcptroute",	false,	MAP_RCPTROUTE,	answer_rcptroute, "@" },
+	{ "gate-",	true,	MAP_GATE,	answer_gate,	"[invalid]" },
+	{ "brake",	false,	MAP_BRAKE,	answer_brake,	"@[invalid]" },
+	{ "brake-",	true,	MAP_BRAKE,	answer_brake,	"@[invalid]" },
+	{ "brake_",	true,	MAP_BRAKE,	answer_brake,	"@[invalid]" },
 };
 
-/* False for what no address and no domain can be; such a key is answered and
- * not looked up. */
+/* False for what no address and no domain can be. */
 static bool
 take_key(struct request *r, const char *key, size_t len)
 {
@@ -384,13 +437,10 @@ maps_answer(struct board *board, const char *name, const char *key,
 	if (maps[i].of_egress)
 		egress = name + len;
 	count(&map_stats[maps[i].kind], r.now_ms);
-	/* A key that cannot be understood is nobody's: the gate alone asks
-	 * about its egress whatever the key. */
-	if (!take_key(&r, key, key_len)) {
-		if (maps[i].kind != MAP_GATE && maps[i].kind != MAP_BRAKE)
-			return not_found(&r);
-		strcpy(r.key, "[invalid]");
-	}
+	/* A key that cannot be understood is that of a stranger, and its mail
+	 * is stopped like any other. */
+	if (!take_key(&r, key, key_len))
+		strcpy(r.key, maps[i].invalid);
 	r.view = board_view_get(board);
 	len = maps[i].answer(&r, egress);
 	view_put(r.view);

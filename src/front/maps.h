@@ -6,7 +6,8 @@
  *	route		sender -> transport, for
  *			sender_dependent_default_transport_maps
  *	filter		the same behind a table of the site's own: the key is
- *			what that table said, "mx1:" or "mx1:[host]:25"
+ *			what that table said, "mx1", "mx1:" or
+ *			"mx1:[host]:25"
  *	rcptroute	recipient -> transport, for transport_maps: only what
  *			routes name by recipient
  *	gate-EGRESS	recipient's domain, for smtp_tls_policy_maps of the
