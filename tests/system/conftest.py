@@ -12,6 +12,8 @@ from harness.sink import Sink
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "heavy: takes a minute, and both "
+        "processors")
     config.addinivalue_line("markers", "threads: also run with the daemon "
         "built with -fsanitize=thread")
     if not WORK.is_dir():

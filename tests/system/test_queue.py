@@ -1,538 +1,558 @@
-"""What acts on Postfix from outside the mail path: the gate file and the
-queue, with the real Postfix, by tests/system/queue_driver."""
+"""What is queued stops with the egress: the gate, the route map, and what
+becomes of the mail.
 
-import collections
-import os
+Each test counts at the sink: what begins through the listed address later
+than one second after the brake, what is lost, and what arrives twice.
+"""
+
 import re
-import shutil
 import signal
-import socket
-import subprocess
 import threading
 import time
 
 import pytest
 
-from harness.daemon import BUILD, environment, sanitizer_report
-from harness.place import wait_for
+from harness.bulk import mails
+from harness.fastsink import FastSink
+from harness.host import GRACE, Host, address, once_each
+from harness.place import Timeout, wait_for
 
-DRIVER = BUILD / "tests/system/queue_driver"
-VALUE = "stopped-by-mailbrake"
-# Only what mailbrake does makes mail move.
-PATIENT = {"queue_run_delay": "1000s", "minimal_backoff_time": "1000s",
-    "maximal_backoff_time": "2000s"}
-
-
-class Driver:
-    """queue_driver, as the user mailbrake without new privileges."""
-
-    def __init__(self, place, table, conf=None, options=(),
-        groups="postdrop"):
-        self.lines = []                 # (ms, word, rest)
-        self.log = []
-        command = ["setpriv", "--reuid", "mailbrake", "--regid",
-            "mailbrake", "--no-new-privs"]
-        command += ["--groups", groups] if groups else ["--clear-groups"]
-        command += [str(DRIVER), *options]
-        command += ["-c", str(conf)] if conf else []
-        self.process = subprocess.Popen([*command, str(table)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env=environment())
-        self.readers = [threading.Thread(target=f, daemon=True)
-            for f in (self._read_lines, self._read_log)]
-        for thread in self.readers:
-            thread.start()
-        place.add(self)
-        self.wait("ready")
-
-    def _read_lines(self):
-        for line in self.process.stdout:
-            at, word, rest = (line.rstrip("\n") + " ").split(" ", 2)
-            self.lines.append((int(at), word, rest.strip()))
-
-    def _read_log(self):
-        for line in self.process.stderr:
-            self.log.append(line.rstrip("\n"))
-
-    def wait(self, word, pattern="", since=0, timeout=10):
-        """The first (ms, text) of that word after since."""
-        def found():
-            for at, what, rest in self.lines[since:]:
-                if what == word and re.search(pattern, rest):
-                    return at, rest
-            return None
-        return wait_for(found, timeout, lambda: "%s /%s/, there is %r, %r" %
-            (word, pattern, self.lines[-20:], self.log[-20:]))
-
-    def ask(self, line):
-        since = len(self.lines)
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return self.wait(line.split(" ")[0], since=since)[1]
-
-    def set(self, *egresses):
-        since = len(self.lines)
-        self.process.stdin.write(" ".join(egresses) + "\n")
-        self.process.stdin.flush()
-        self.wait("set", since=since)
-        return since
-
-    def settled(self, *names):
-        wait_for(lambda: all(self.ask("in-force " + n) == "1"
-            for n in names), 10, lambda: "the gate in force, it says %s" %
-            self.ask("error"))
-
-    def events(self, since=0):
-        return [rest for _, word, rest in self.lines[since:]
-            if word == "event"]
-
-    def stop(self):
-        self.process.stdin.close()
-        assert self.process.wait(10) == 0
-        for thread in self.readers:
-            thread.join(2)
-
-    def kill9(self):
-        self.process.kill()
-        self.process.wait(5)
-
-    def stop_quietly(self):
-        if self.process.poll() is None:
-            self.stop()
-        return sanitizer_report("\n".join(self.log))
-
-    def report(self):
-        return "queue_driver", "\n".join("%d %s %s" % line
-            for line in self.lines) + "\n" + "\n".join(self.log)
+GATES = ["file", "map"]
+MILTER = {"milter": ("milter", "tempfail")}
+POLICY = {"policy": ("policy", "default_action=DUNNO")}
 
 
 @pytest.fixture
-def gate(place):
-    """The path of a gate that belongs to the user mailbrake."""
-    return place.subdir("gate", mode=0o750, user="mailbrake") / "gate"
+def sink(place):
+    return FastSink(place)
 
 
 @pytest.fixture
-def braked(postfix):
-    """A Postfix whose transports ask the gate."""
-    def make(gate, count=1, main=None, **options):
-        transports = {}
-        for n in range(1, count + 1):
-            transports["mx%d" % n] = {
-                "smtp_bind_address": "203.0.113.%d" % n,
-                "smtp_bind_address6": "2001:db8::%d" % n,
-                "smtp_tls_policy_maps":
-                    "pipemap:{static:mx%d, hash:%s}" % (n, gate)}
-        return postfix(transports=transports, main={**PATIENT,
-            **(main or {})}, **options)
+def host(place, dns, sink):
+    def make(**options):
+        return Host(place, dns, sink, **options)
     return make
 
 
-def send(pf, count, domains=3):
-    """Messages with subjects m0, m1, ... on one session."""
-    smtp = pf.connect()
-    for n in range(count):
-        answer = pf.send("a%d@brake.test" % n, "b@d%d.example" %
-            (n % domains), subject="m%d" % n, smtp=smtp)
-        assert answer.code == 250
-    smtp.quit()
+def stop_by_listing(host, bl, egress="mx1"):
+    """Lists the egress; when it was stopped, on the sink's clock."""
+    mark = host.daemon.mark()
+    bl.add(address(egress))
+    return host.since("%s: .* -> stopped" % egress, mark)
 
 
-def subjects(sink):
-    return collections.Counter(re.search(r"Subject: (\w+)", m.data).group(1)
-        for m in list(sink.messages))
+def resume(host, bl, *egresses):
+    """Delists them, and waits until they may send.  Who does not wait for
+    the portions flushes the queue."""
+    mark = host.daemon.mark()
+    for e in egresses:
+        bl.remove(address(e))
+    for e in egresses:
+        host.daemon.wait_state("sending", e)
+    if host.daemon.settings["gate_file"]:
+        host.since("gate: open, in force", mark)
 
 
-def read_gate(gate):
-    return [line for line in gate.read_text().splitlines()
-        if not line.startswith("#")]
+def assert_nothing_lost(sink, what):
+    lost, twice = once_each(sink, [m.id for m in what])
+    assert (len(lost), len(twice)) == (0, 0), (lost[:5], twice[:5])
 
 
-def lookup(gate, key):
-    done = subprocess.run(["/usr/sbin/postmap", "-q", key, "hash:%s" % gate],
-        capture_output=True, text=True)
-    assert "fatal" not in done.stderr, done.stderr
-    return done.stdout.strip()
+def under_way(host, sink, what, so_many=50):
+    """Puts this mail into the queue; returns in the middle of its delivery,
+    with so_many under way and 2000 in the active queue."""
+    sink.delay(3600)
+    assert host.pour(what) == {}
+    wait_for(lambda: sink.under_way() >= so_many, 30, "deliveries under way")
+    host.wait_count(lambda n: n == min(len(what), 2000), "active")
+    sink.delay(0.1)
+    sink.wait(so_many * 2)
 
 
-# --- the whole way ----------------------------------------------------------
+# --- the whole of it: 20,000 messages, 2,000 of them active ---------------
 
-def test_active_queue_stops_and_comes_back_in_portions(place, sink, gate,
-    braked):
-    """500 messages: the gate is shut while they leave, then opened."""
-    driver = Driver(place, gate)
-    driver.set("mx1:sending")
-    driver.settled("mx1")
-    pf = braked(gate)
-    driver.stop()
-    driver = Driver(place, gate, pf.conf)
-    driver.set("mx1:sending")
-    driver.settled("mx1")
-    sink.delay = 0.5
-    send(pf, 500)
-    sink.wait(count=60)
-    assert len(pf.queue("active")) > 100
-
-    driver.set("mx1:stopped:shut")
-    shut, text = driver.wait("event", "gate is shut")
-    took = re.search(r"after (\d+)ms", text)
-    assert took and int(took.group(1)) < 1000, text
-    # Deliveries that were under way end; none begins a second later.
-    wait_for(lambda: not pf.queue("active") and not pf.queue("incoming"), 30,
-        lambda: "nothing active, there is %r" % pf.queue()[:3])
-    late = [t for t, _ in sink.started if t * 1000 > shut + 1000]
-    assert late == []
-    left = len(sink.messages)
-    waiting = len(pf.queue("deferred"))
-    assert left + waiting == 500 and waiting > 300
-    # And a flush by anybody does not help them.
-    pf.flush()
-    wait_for(lambda: len(pf.queue("deferred")) == waiting, 20)
-    assert len(sink.messages) == left
-    assert read_gate(gate) == ["mx1\t" + VALUE]
-
-    sink.delay = 0
-    mark = driver.set("mx1:sending")
-    opened, _ = driver.wait("event", "gate is open", since=mark)
-    first, text = driver.wait("event", "letting 100 of %d " % waiting,
-        since=mark)
-    sink.wait(count=left + 100)
-    assert driver.ask("waiting mx1") == str(waiting)
-    second, _ = driver.wait("event", "letting 200 of %d " % (waiting - 100),
-        since=mark, timeout=20)
-    # Between the two there was the first portion and nothing else.
-    early = [t for t, _ in sink.started if opened < t * 1000 < second]
-    assert len(early) == 100
-    assert 14000 < second - first < 20000
-    wait_for(lambda: len(sink.messages) >= left + 300, 15)
-    if waiting > 300:
-        last, _ = driver.wait("event", "last %d waiting message" %
-            (waiting - 300), since=mark, timeout=20)
-        early = [t for t, _ in sink.started if opened < t * 1000 < last]
-        assert len(early) == 300
-    pf.wait_empty()
-    counts = subjects(sink)
-    assert len(counts) == 500 and set(counts.values()) == {1}
+@pytest.mark.heavy
+def test_twenty_thousand_messages_leave_by_none_but_who_may_send(host, bl,
+    sink):
+    """mx1 with a gate file is listed: all goes to mx2, with a socketmap as
+    its gate; that is listed too, and nothing leaves at all."""
+    h = host(gate=["file", "map"], pool={"actions": ["reroute",
+        "tempfail"], "reroute_limit": 0}, settings={"egress": ({
+        "name": "mx1", "addresses": [address("mx1")], "transport": "mx1"},
+        {"name": "mx2", "addresses": [address("mx2")], "transport": "mx2",
+        "warm": True})})
+    what = mails(20000)
+    under_way(h, sink, what)
+    first = stop_by_listing(h, bl, "mx1")
+    sink.delay(0)
+    sink.wait(2000, 120, source=address("mx2"))
+    before = len(sink.taken())
+    assert before < 19000, "the second stop comes too late"
+    second = stop_by_listing(h, bl, "mx2")
+    h.settle(timeout=180)
+    assert h.late("mx1", first) == []
+    assert h.late("mx2", second) == []
+    assert h.count("deferred") == 20000 - len(sink.taken())
+    assert h.pour(mails(1, start=20000)) != {}, "and nothing new comes in"
+    resume(h, bl, "mx1", "mx2")
+    h.postfix.flush()
+    sink.wait(20000, 180)
+    assert_nothing_lost(sink, what)
+    assert h.late("mx1", first)[0].begun > second
 
 
-class RouteMap:
-    """A socketmap that sends everything one way."""
+# --- 2,000 messages, for each gate and each way to treat new mail ---------
 
-    def __init__(self, place):
-        self.answer = "OK mx1:"
-        self.path = place.subdir("map", mode=0o755) / "s"
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.bind(str(self.path))
-        os.chmod(self.path, 0o666)
-        self.socket.listen(20)
-        threading.Thread(target=self._accept, daemon=True).start()
-        place.add(self)
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,),
-                daemon=True).start()
-
-    def _serve(self, client):
-        with client, client.makefile("rb") as stream:
-            while True:
-                size = b""
-                while not size.endswith(b":"):
-                    c = stream.read(1)
-                    if not c:
-                        return
-                    size += c
-                stream.read(int(size[:-1]) + 1)
-                answer = self.answer.encode()
-                client.sendall(b"%d:%s," % (len(answer), answer))
-
-    def stop_quietly(self):
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-
-
-def test_rerouted_mail_is_flushed_the_other_way(place, sink, gate, braked):
-    route = RouteMap(place)
-    driver = Driver(place, gate)
-    driver.set("mx1:sending", "mx2:sending")
-    driver.settled("mx1", "mx2")
-    nexthop = sink.nexthop
-    route.answer = "OK mx1:" + nexthop
-    pf = braked(gate, count=2, main={
-        "sender_dependent_default_transport_maps":
-            "socketmap:unix:%s:route" % route.path})
-    driver.stop()
-    driver = Driver(place, gate, pf.conf)
-    driver.set("mx1:sending", "mx2:sending")
-    driver.settled("mx1", "mx2")
-    sink.delay = 0.5
-    send(pf, 100, domains=2)
-    sink.wait(count=10)
-
-    route.answer = "OK mx2:" + nexthop
-    mark = driver.set("mx1:stopped:shut:reroute", "mx2:sending")
-    shut, _ = driver.wait("event", "mx1: its gate is shut", since=mark)
-    sink.delay = 0
-    flushed, _ = driver.wait("event", "mx1: .* flushing the queue",
-        since=mark)
-    assert 1900 < flushed - shut < 4000
-    # On a slow machine the second flush takes the rest.
-    wait_for(lambda: sum(subjects(sink).values()) == 100, 60,
-        lambda: "100 messages, there are %d and %r" % (len(sink.messages),
-        pf.queue()[:2]))
-    counts = subjects(sink)
-    assert set(counts.values()) == {1}
-    late = {source for t, source in sink.started if t * 1000 > shut + 1000}
-    assert late == {"203.0.113.2"}
-    assert not pf.queue()
-
-
-def test_every_change_within_a_second_counts(place, sink, gate, braked):
-    """The time of a file's change counts whole seconds; a file that has lost
-    its name is seen at once."""
-    driver = Driver(place, gate)
-    driver.set("mx1:sending")
-    driver.settled("mx1")
-    pf = braked(gate)
-    times = []
-    for n in range(6):
-        shut = n % 2 == 0
-        mark = driver.set("mx1:stopped:shut" if shut else "mx1:sending")
-        at, _ = driver.wait("event", "gate is " + ("shut" if shut else
-            "open"), since=mark)
-        times.append(at)
-        # Another domain each: the queue manager minds one that failed.
-        answer = pf.send("ann@brake.test", "bob@n%d.example" % n,
-            subject="n%d" % n)
-        pf.wait_log(r"%s: to=.* status=%s" % (answer.queue_id,
-            "deferred" if shut else "sent"))
-    assert sorted(s for s in subjects(sink)) == ["n1", "n3", "n5"]
-    # At least two changes fell into one second.
-    assert min(b - a for a, b in zip(times, times[1:])) < 1000
-    assert "has changed -- restarting" in pf.log()
-
-
-# --- what stands when the daemon does not -------------------------------------
-
-def test_gate_stands_when_its_owner_is_killed(place, sink, gate, braked):
-    driver = Driver(place, gate)
-    driver.set("mx1:stopped:shut")
-    driver.wait("event", "gate is shut")
-    driver.kill9()
-    pf = braked(gate)
-    answer = pf.send("ann@brake.test", "bob@x.example")
-    pf.wait_log(r"%s: to=.* status=deferred .*TLS configuration problem" %
-        answer.queue_id)
-    # Found as it was left, nothing is written.
-    before = os.stat(str(gate) + ".db")
-    driver = Driver(place, gate, pf.conf)
-    driver.set("mx1:stopped:shut")
-    driver.wait("event", "shut, as it was found")
-    assert os.stat(str(gate) + ".db") == before
-    driver.set("mx1:sending")
-    sink.wait("bob@x.example")
-
-
-@pytest.mark.parametrize("damage", ["text gone", "table gone", "empty table",
-    "garbage in the table", "another text", "another table"])
-def test_damage_is_mended_at_the_start(place, gate, damage):
-    driver = Driver(place, gate)
-    driver.set("mx1:stopped:shut")
-    driver.wait("event", "gate is shut")
-    driver.stop()
-    table = gate.with_name("gate.db")
-    if damage == "text gone":
-        gate.unlink()
-    elif damage == "table gone":
-        table.unlink()
-    elif damage == "empty table":
-        table.write_bytes(b"")
-    elif damage == "garbage in the table":
-        table.write_bytes(b"garbage" * 4000)
-    elif damage == "another text":
-        gate.write_text(gate.read_text().replace("mx1", "mx2"))
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("submission", ["tempfail", "accept", "hold"])
+def test_a_stop_keeps_the_queue_whatever_new_mail_meets(host, bl, sink,
+    gate, submission):
+    h = host(gate=gate, fronts=MILTER, pool={"actions": ["tempfail"],
+        "submission": submission})
+    total = 2000 if submission == "tempfail" else 500
+    what = mails(total)
+    under_way(h, sink, what)
+    stopped = stop_by_listing(h, bl)
+    h.settle()
+    new = mails(20, start=total)
+    refused = h.pour(new, on="milter")
+    local = h.postfix.send("ann@example.org", ["joe@local.test"],
+        on="milter")
+    assert local.code == 250
+    h.postfix.wait_log(r"to=<joe@local\.test>.*status=sent")
+    if submission == "tempfail":
+        assert len(refused) == 20
+        assert all("203.0.113.1 is listed by bl.test" in replies[0] and
+            re.match("45[01] 4.7.1", replies[0]) for replies in
+            refused.values())
+        new = []
     else:
-        text = gate.read_text()
-        gate.write_text("mx2 %s\n" % VALUE)
-        subprocess.run(["postmap", "hash:%s" % gate], check=True)
-        gate.write_text(text)
-    driver = Driver(place, gate)
-    driver.set("mx1:stopped:shut")
-    driver.wait("event", "mx1: its gate is shut")
-    assert lookup(gate, "mx1") == VALUE
-    assert lookup(gate, "mx2") == ""
-    assert read_gate(gate) == ["mx1\t" + VALUE]
-    assert sorted(p.name for p in gate.parent.iterdir()) == ["gate",
-        "gate.db"]
+        assert refused == {}
+        h.settle()
+    kept = total - len(sink.taken())
+    assert h.count("hold") == (20 if submission == "hold" else 0)
+    assert h.count("deferred") == kept + (20 if submission == "accept"
+        else 0)
+    assert h.late("mx1", stopped) == []
+    resume(h, bl, "mx1")
+    if submission == "hold":
+        h.postfix.command("postsuper", "-H", "ALL")
+    h.postfix.flush()
+    sink.wait(total + len(new), 60)
+    assert_nothing_lost(sink, what + new)
 
 
-def test_other_peoples_table_is_refused(place, gate):
-    gate.write_text("example.org encrypt\n")
-    subprocess.run(["postmap", "hash:%s" % gate], check=True)
-    shutil.chown(gate, "mailbrake")
-    driver = Driver(place, gate)
-    driver.set("mx1:stopped:shut")
-    wait_for(lambda: "somebody else's" in driver.ask("error"))
-    assert read_gate(gate) == ["example.org encrypt"]
-    assert lookup(gate, "example.org") == "encrypt"
-    gate.unlink()
-    wait_for(lambda: "has entries that mailbrake did not write" in
-        driver.ask("error"))
-    assert lookup(gate, "example.org") == "encrypt"
-    gate.with_name("gate.db").unlink()
-    driver.wait("event", "mx1: its gate is shut")
-    assert lookup(gate, "mx1") == VALUE
+@pytest.mark.parametrize("gate", GATES)
+def test_a_stop_moves_the_queue_to_the_other_egress(host, bl, sink, gate):
+    h = host(gate=gate, fronts=POLICY)
+    what = mails(2000)
+    under_way(h, sink, what)
+    stopped = stop_by_listing(h, bl)
+    new = mails(20, start=2000)
+    assert h.pour(new, on="policy") == {}
+    sink.wait(2020, 60)
+    assert h.late("mx1", stopped) == []
+    moved = sink.taken(address("mx2"))
+    assert len(moved) > 1500
+    assert {d.helo for d in moved} == {"mx2.brake.test"}
+    assert_nothing_lost(sink, what + new)
+    resume(h, bl, "mx1")
+    back = mails(20, start=2020)
+    assert h.pour(back, on="policy") == {}
+    sink.wait(2040)
+    assert {d.source for d in sink.taken() if d.id >= "m02020"} == {
+        address("mx1")}
 
 
-# --- what goes wrong ----------------------------------------------------------
+# --- what else is in a queue -----------------------------------------------
 
-def test_full_disk_keeps_the_old_table(place):
-    directory = place.small_disk("small", size="128k", user="mailbrake")
-    gate = directory / "gate"
-    driver = Driver(place, gate)
-    driver.set("mx1:stopped:shut", "mx2:sending")
-    driver.wait("event", "mx1: its gate is shut")
-    ballast = directory / "ballast"
-    with open(ballast, "wb", buffering=0) as f:
-        try:
-            while True:
-                f.write(b"x" * 4096)
-        except OSError:
-            pass
-    driver.set("mx1:stopped:shut", "mx2:stopped:shut")
-    wait_for(lambda: "No space left" in driver.ask("error"), 10,
-        lambda: driver.ask("error"))
-    assert lookup(gate, "mx1") == VALUE
-    assert driver.ask("in-force mx1") == "1"
-    assert driver.ask("in-force mx2") == "0"
-    assert len([x for x in driver.log if "No space" in x]) == 1
-    ballast.unlink()
-    driver.wait("event", "mx2: its gate is shut")
-    assert lookup(gate, "mx2") == VALUE
-    assert driver.ask("error") == "gate= queue="
+def sent(pf, recipient):
+    """How often Postfix has delivered to a local recipient."""
+    return len(re.findall("to=<%s>.*status=sent" % re.escape(recipient),
+        pf.log()))
 
 
-def test_directory_that_cannot_be_written_to(place, gate):
-    gate.parent.chmod(0o550)
-    driver = Driver(place, gate)
-    driver.set("mx1:stopped:shut")
-    wait_for(lambda: "Permission denied" in driver.ask("error"))
-    gate.parent.chmod(0o750)
-    driver.wait("event", "mx1: its gate is shut")
-
-
-@pytest.fixture
-def fake(place):
-    """fake(name, script) puts a script in the place of one of Postfix'
-    programs; fake(name, None) makes it no program at all."""
-    mounted = []
-
-    def make(name, script):
-        path = place.subdir("fake") / name
-        path.write_text(script or "")
-        path.chmod(0o755 if script else 0o644)
-        subprocess.run(["mount", "--bind", str(path), "/usr/sbin/" + name],
-            check=True)
-        mounted.append("/usr/sbin/" + name)
-
-    def back():
-        while mounted:
-            subprocess.run(["umount", mounted.pop()], check=True)
-    make.back = back
-    yield make
-    back()
-
-
-def test_hanging_postmap_holds_nobody(place, gate, fake):
-    driver = Driver(place, gate)
-    driver.set("mx1:sending")
-    driver.settled("mx1")
-    fake("postmap", "#!/bin/sh\nexec sleep 600\n")
-    driver.set("mx1:stopped:shut")
-    for _ in range(10):
-        start = time.monotonic()
-        driver.ask("beat")
-        assert time.monotonic() - start < 0.5
-    wait_for(lambda: "not done in time" in driver.ask("error"), 20)
-    assert read_gate(gate) == []
-    fake.back()
-    driver.wait("event", "mx1: its gate is shut")
-
-
-def test_without_postmap(place, gate, fake):
-    fake("postmap", None)
-    fake("postqueue", None)
-    # Nobody asked for it: a host without Postfix.
-    driver = Driver(place, gate, options=["-d"])
-    driver.set("mx1:stopped:shut:reroute")
-    assert driver.ask("error") == "gate= queue="
-    assert driver.ask("in-force mx1") == "1"
-    assert driver.events() == []
-    assert not [x for x in driver.log if "gate" in x and
-        "no gate file" not in x]
-    driver.stop()
-    assert list(gate.parent.iterdir()) == []
-    # Somebody did.
-    driver = Driver(place, gate)
-    driver.set("mx1:stopped:shut")
-    wait_for(lambda: "there is no postmap on this host: install Postfix, or "
-        "set gate_file" in driver.ask("error"))
-    assert driver.ask("in-force mx1") == "0"
-
-
-def test_queue_needs_the_group_postdrop(place, sink, gate, braked):
-    pf = braked(gate, start=False)
-    driver = Driver(place, gate, pf.conf)
-    driver.set("mx1:stopped:shut")
-    driver.settled("mx1")
-    pf.start()
-    send(pf, 1)
-    pf.wait_queue("deferred")
-    driver.stop()
-    driver = Driver(place, gate, pf.conf, groups=None)
-    driver.set("mx1:sending")
-    _, text = driver.wait("event", "cannot be worked on")
-    assert "usermod -aG postdrop mailbrake" in text
-    assert "postdrop" in driver.ask("error")
-    driver.stop()
-    driver = Driver(place, gate, pf.conf)
-    driver.set("mx1:sending")
-    driver.wait("event", "last 1 waiting message: flushing")
+@pytest.mark.parametrize("gate", GATES)
+def test_a_stop_keeps_mail_that_no_filter_sees_and_no_local_mail(host, sink,
+    gate):
+    """sendmail(1), bounces, the null sender, aliases that lead out, and
+    several recipients of whom some are local."""
+    h = host(gate=gate, route=False, main={
+        "virtual_alias_maps": "inline:{ { list@local.test = "
+        "bob@example.net joe@local.test } }",
+        "transport_maps": "inline:{ { gone@local.test = error:5.1.1 gone }"
+        " }"})
+    pf = h.postfix
+    h.daemon.must("stop", "mx1")
+    stopped = time.monotonic()
+    if gate == "file":
+        h.since("gate: shut for mx1, in force")
+    assert pf.sendmail("ann@example.org", "bob@example.net",
+        subject="shell") == 0
+    assert pf.sendmail("ann@example.org", "gone@local.test",
+        subject="returned") == 0
+    assert pf.send("", ["bob@example.net"], subject="null").code == 250
+    assert pf.send("ann@example.org", ["amy@local.test", "bob@example.net",
+        "eve@example.com"], subject="several").code == 250
+    assert pf.send("ann@example.org", ["list@local.test"],
+        subject="alias").code == 250
+    assert pf.send("ann@example.org", ["leo@local.test"],
+        subject="local").code == 250
+    pf.wait_log(r"to=<gone@local\.test>.*status=bounced")
+    for who in ("amy", "leo", "joe"):
+        pf.wait_log(r"to=<%s@local\.test>.*status=sent" % who)
+    pf.wait_queue("deferred", 5)
+    assert pf.maildrop() == []
+    assert sink.read() == []
+    if gate == "file":
+        mark = h.daemon.mark()
+        h.daemon.must("auto", "mx1")
+        h.since("gate: open, in force", mark)
+    else:
+        h.daemon.must("auto", "mx1")
+    pf.flush()
     pf.wait_empty()
+    assert sorted((d.sender, d.id, sorted(d.recipients)) for d in
+        sink.taken()) == [
+        ("", "Undelivered Mail Returned to Sender", ["ann@example.org"]),
+        ("", "null", ["bob@example.net"]),
+        ("ann@example.org", "alias", ["bob@example.net"]),
+        ("ann@example.org", "several", ["bob@example.net",
+            "eve@example.com"]),
+        ("ann@example.org", "shell", ["bob@example.net"])]
+    assert [sent(pf, who + "@local.test") for who in ("amy", "leo",
+        "joe")] == [1, 1, 1]
+    assert len(re.findall("status=bounced", pf.log())) == 1
+    assert h.late("mx1", stopped)[0].end == "A"
 
 
-def test_starting_before_postfix_is_no_event(place, sink, gate, braked):
-    pf = braked(gate, start=False)
-    driver = Driver(place, gate, pf.conf)
-    mark = driver.set("mx1:stopped:shut:reroute")
-    driver.wait("event", "flushing the queue", since=mark)
-    wait_for(lambda: [x for x in driver.log if "mail system is down" in x])
-    pf.start()
-    send(pf, 1)
-    driver.set("mx1:sending")
-    sink.wait("m0", timeout=15)
-    assert not [t for t in driver.events() if "cannot be worked on" in t]
+def test_each_route_is_stopped_for_itself(host, bl, sink):
+    """By sender, and by recipient, which counts more."""
+    h = host(gate=["file", "map", "file"], egresses=3, settings={
+        "pools": ({"name": "people", "egress": ["mx1"]},
+            {"name": "bulk", "egress": ["mx2"]},
+            {"name": "partner", "egress": ["mx3"]}),
+        "routes": ({"recipient": "@partner.example", "pool": "partner"},
+            {"sender": "@news.example.org", "pool": "bulk"})},
+        rcptroute=True)
+    what, groups = [], {
+        "mx1": ("s%d@example.org", "r%d@example.net"),
+        "mx2": ("s%d@news.example.org", "r%d@example.net"),
+        "mx3": ("s%d@news.example.org", "r%d@partner.example")}
+
+    def more():
+        """Twenty of each: refused, {egress: ids}."""
+        ids, refused = {}, {}
+        for egress, (sender, recipient) in groups.items():
+            new = mails(20, len(what), sender, recipient)
+            what.extend(new)
+            refused.update(h.pour(new))
+            ids[egress] = {m.id for m in new}
+        return refused, ids
+
+    def left_by(ids):
+        return {d.source for d in sink.taken() if d.id in ids}
+    refused, ids = more()
+    assert refused == {}
+    sink.wait(60)
+    for egress in groups:
+        assert left_by(ids[egress]) == {address(egress)}
+    for egress in ("mx2", "mx3"):
+        sink.refuse("450 4.2.0 later")
+        assert h.pour(mails(5, 9000 + len(what), *groups[egress])) == {}
+        h.wait_count(lambda n: n == 5, "deferred")
+        sink.refuse()
+        stopped = stop_by_listing(h, bl, egress)
+        if egress == "mx3":
+            h.since("gate: shut for mx3, in force")
+        h.postfix.flush()
+        refused, ids = more()
+        assert refused.keys() == ids[egress]
+        h.settle()
+        others = set(groups) - {egress}
+        wait_for(lambda: all(left_by(ids[e]) == {address(e)} for e in
+            others), 20, "the others' mail")
+        assert h.count("deferred") == 5
+        assert h.late(egress, stopped) == []
+        mark = h.daemon.mark()
+        bl.remove(address(egress))
+        h.daemon.wait_state("sending", egress)
+        if egress == "mx3":
+            h.since("gate: open, in force", mark)
+        h.postfix.flush()
+        h.postfix.wait_empty()
 
 
-def test_observe_mode_only_says_so(place, sink, gate, braked):
-    """And opens what an earlier stop has left shut."""
-    driver = Driver(place, gate)
-    driver.set("mx1:stopped:shut")
-    driver.wait("event", "gate is shut")
-    driver.stop()
-    pf = braked(gate)
-    driver = Driver(place, gate, pf.conf, options=["-o"])
-    driver.set("mx1:stopped:shut:reroute")
-    driver.wait("event", "observe mode: its gate would be shut now and the "
-        "queue flushed")
-    wait_for(lambda: read_gate(gate) == [])
-    driver.settled("mx1")
-    pf.send("ann@brake.test", "bob@x.example")
-    sink.wait("bob@x.example")
-    driver.set("mx1:sending")
-    driver.wait("event", "would be opened now")
-    assert not [t for t in driver.events() if "flushing" in t]
+def test_a_connection_cache_carries_mail_past_the_gate(host, bl, sink):
+    """Why it must be off; status says so."""
+    h = host(gate="map", pool={"actions": ["tempfail"]},
+        transport={"smtp_connection_cache_on_demand": "yes"},
+        main={"default_destination_concurrency_limit": "5",
+        "initial_destination_concurrency": "5"})
+    status = h.daemon.must("status")
+    assert re.search(r"mx1\b.*(keeps|cache|connection)", status), status
+    what = mails(1000)
+    sink.delay(3600)
+    h.pour(what)
+    sink.delay(0.02)
+    sink.wait(100)
+    stopped = stop_by_listing(h, bl)
+    wait_for(lambda: h.late("mx1", stopped), 10, "mail past the gate")
+    resume(h, bl, "mx1")
+    h.postfix.flush()
+    sink.wait(1000)
+    h.settle()
+    assert_nothing_lost(sink, what)
+
+
+# --- by Redis ----------------------------------------------------------------
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_word_in_redis_stops_the_queue(host, sink, redis, gate):
+    h = host(gate=gate, pool={"actions": ["tempfail"]}, settings={
+        "redis": {"server": redis.server}})
+    wait_for(lambda: h.daemon.status()["store"]["redis"] == "connected", 10)
+    what = mails(500)
+    under_way(h, sink, what)
+    stopped = time.monotonic()
+    redis.cli("SET", "mailbrake:override:mx1", "stop by hand")
+    h.settle()
+    assert h.late("mx1", stopped) == []
+    assert 0 < h.count("deferred") == 500 - len(sink.taken())
+    refused = h.pour(mails(1, start=500))
+    assert "paused by the operator: by hand" in refused["m00500"][0]
+    mark = h.daemon.mark()
+    redis.cli("DEL", "mailbrake:override:mx1")
+    if gate == "file":
+        h.since("gate: open, in force", mark)
+    else:
+        h.daemon.wait_egress(lambda e: not e.get("override"))
+    h.postfix.flush()
+    sink.wait(500)
+    assert_nothing_lost(sink, what)
+
+
+# --- without the daemon --------------------------------------------------------
+
+FRONTS = {
+    "milter-accept": ("milter", "accept"),
+    "milter-tempfail": ("milter", "tempfail"),
+    "policy-pass": ("policy", "default_action=DUNNO"),
+    "policy-defer": ("policy", "{ default_action = 451 4.7.1 Later }"),
+}
+AWAY = {"milter-accept": {250}, "milter-tempfail": {451},
+    "policy-pass": {250}, "policy-defer": {451}}
+
+
+class Load(threading.Thread):
+    """Sends until told to stop: one message to a remote recipient, one to a
+    local one, by a session of its own each."""
+
+    def __init__(self, pf, on):
+        super().__init__(daemon=True)
+        self.pf, self.on = pf, on
+        self.remote, self.local = [], []        # (id, code)
+        self.ended, self.error = threading.Event(), None
+        self.start()
+
+    def run(self):
+        try:
+            while not self.ended.is_set():
+                n = "%s.%d" % (self.on, len(self.remote))
+                self.remote.append((n, self.pf.send("ann@example.org",
+                    ["bob@example.net"], on=self.on, subject=n).code))
+                self.local.append((n, self.pf.send("ann@example.org",
+                    [n + "@local.test"], on=self.on).code))
+        except Exception as e:          # shown by the test
+            self.error = e
+
+    def after(self, mark):
+        """The codes of messages that were begun since then."""
+        return {code for _, code in self.remote[mark + 1:] +
+            self.local[mark + 1:]}
+
+
+@pytest.mark.parametrize("trouble", ["killed", "frozen"])
+def test_a_daemon_away_under_load_costs_no_message_at_the_front(place, host,
+    sink, trouble):
+    h = host(gate="file", route=False, fronts=FRONTS)
+    loads = [Load(h.postfix, on) for on in FRONTS]
+
+    def two_more():
+        marks = {l: len(l.local) for l in loads}
+        wait_for(lambda: all(len(l.local) >= marks[l] + 3 or l.error
+            for l in loads), 60, "answers")
+        assert [l.error for l in loads if l.error] == []
+        return {l.on: l.after(marks[l]) for l in loads}
+    assert two_more() == {on: {250} for on in FRONTS}
+    if trouble == "killed":
+        h.daemon.kill9()
+    else:
+        h.daemon.process.send_signal(signal.SIGSTOP)
+    assert two_more() == AWAY
+    if trouble == "killed":
+        h.daemon.start()
+    else:
+        h.daemon.process.send_signal(signal.SIGCONT)
+    # What was asked in between may still get the answer of before.
+    two_more()
+    assert two_more() == {on: {250} for on in FRONTS}
+    for l in loads:
+        l.ended.set()
+    for l in loads:
+        l.join(60)
+    taken = sorted(n for l in loads for n, code in l.remote if code == 250)
+    sink.wait(len(taken))
+    h.postfix.wait_empty()
+    assert sorted(d.id for d in sink.taken()) == taken
+    for l in loads:
+        for n, code in l.local:
+            assert sent(h.postfix, n + "@local.test") == (code == 250)
+    assert "status=bounced" not in h.postfix.log()
+
+
+def test_the_gate_file_stands_while_the_daemon_is_dead(host, bl, sink):
+    h = host(gate="file", route=False, pool={"actions": ["tempfail"]})
+    what = mails(300)
+    under_way(h, sink, what)
+    stopped = stop_by_listing(h, bl)
+    h.since("gate: shut for mx1, in force")
+    h.daemon.kill9()
+    sink.delay(0)
+    h.settle()
+
+    def nothing_leaves():
+        """One more try for all; local mail goes."""
+        start = h.postfix.mark()
+        h.postfix.flush()
+        h.postfix.wait_log("status=deferred", since=start)
+        h.settle()
+        assert h.postfix.send("ann@example.org",
+            ["joe@local.test"]).code == 250
+        h.postfix.wait_log(r"to=<joe@local\.test>.*status=sent",
+            since=start)
+        assert h.late("mx1", stopped) == []
+    nothing_leaves()
+    h.postfix.stop()
+    h.postfix.start()
+    nothing_leaves()
+    h.daemon.start()            # and finds it as it was left
+    nothing_leaves()
+    kept = h.count("deferred")
+    assert kept == 300 - len(sink.taken()) > 0
+    resume(h, bl, "mx1")
+    h.daemon.kill9()            # open stays open
+    h.postfix.flush()
+    sink.wait(300)
+    assert_nothing_lost(sink, what)
+
+
+def test_a_gate_map_without_its_daemon_lets_nothing_out(host, sink):
+    """Whatever it would have said; local mail goes on."""
+    h = host(gate="map", route=False)
+    what = mails(300)
+    under_way(h, sink, what)
+    h.daemon.kill9()
+    killed = time.monotonic()
+    sink.delay(0)
+    h.settle()
+    assert h.late("mx1", killed) == []
+    h.postfix.send("ann@example.org", ["joe@local.test"])
+    h.postfix.wait_log(r"to=<joe@local\.test>.*status=sent")
+    assert h.count("deferred") == 300 - len(sink.taken()) > 0
+    h.daemon.start()
+    h.postfix.flush()
+    sink.wait(300)
+    assert_nothing_lost(sink, what)
+    h.postfix.wait_empty()
+
+
+def test_a_gate_map_that_hangs_holds_its_own_transport_only(host, sink):
+    h = host(gate=["map", "file"], route=False, main={
+        "sender_dependent_default_transport_maps":
+        "inline:{ { carl@example.org = mx2: } }"})
+    h.daemon.process.send_signal(signal.SIGSTOP)
+    frozen = time.monotonic()
+    what = mails(50)
+    assert h.pour(what) == {}
+    h.postfix.send("carl@example.org", ["bob@example.net"], subject="carl")
+    h.postfix.send("ann@example.org", ["joe@local.test"])
+    h.postfix.wait_log(r"to=<joe@local\.test>.*status=sent")
+    assert [d.id for d in sink.wait(1)] == ["carl"]
+    assert h.late("mx1", frozen) == []
+    h.daemon.process.send_signal(signal.SIGCONT)
+    sink.wait(51)
+    h.postfix.wait_empty()
+    assert once_each(sink, [m.id for m in what] + ["carl"]) == ([], [])
+
+
+def test_without_the_route_map_remote_mail_waits_and_local_mail_goes(host,
+    sink):
+    h = host(gate="file", main={"in_flow_delay": "0"})
+    sink.delay(3600)
+    what = mails(100)
+    h.pour(what)
+    sink.refuse("450 4.2.0 later")
+    sink.delay(0)
+    h.wait_count(lambda n: n == 100, "deferred")
+    sink.refuse()
+    h.daemon.kill9()
+    h.postfix.flush()
+    h.postfix.wait_log("4.3.0.*address resolver failure")
+    refused = h.pour(mails(1, start=100))["m00100"]
+    assert refused[0].startswith("451 4.3.0"), refused
+    assert h.postfix.send("joe@local.test", ["amy@local.test"]).code == 250
+    h.postfix.wait_log(r"to=<amy@local\.test>.*status=sent")
+    assert sink.taken() == []
+    h.daemon.start()
+    h.postfix.flush()
+    sink.wait(100)
+    assert_nothing_lost(sink, what)
+    assert "status=bounced" not in h.postfix.log()
+
+
+def test_a_route_map_that_hangs_holds_all_mail_and_loses_none(host, sink):
+    h = host(gate="file")
+    h.daemon.process.send_signal(signal.SIGSTOP)
+    assert h.postfix.sendmail("ann@example.org", "bob@example.net",
+        subject="remote") == 0
+    h.wait_count(lambda n: n > 0, "incoming", "active")
+    assert h.postfix.sendmail("joe@local.test", "amy@local.test") == 0
+    with pytest.raises(Timeout):
+        h.postfix.wait_log(r"to=<amy@local\.test>.*status=sent", 2)
+    h.daemon.process.send_signal(signal.SIGCONT)
+    h.postfix.wait_log(r"to=<amy@local\.test>.*status=sent", 30)
+    assert [d.id for d in sink.wait(1)] == ["remote"]
+    h.postfix.wait_empty()
+    assert sent(h.postfix, "amy@local.test") == 1
+
+
+# --- on its way back --------------------------------------------------------------
+
+@pytest.mark.parametrize("gate", GATES)
+def test_the_queue_comes_back_in_portions_and_a_relapse_ends_it(host, bl,
+    sink, gate):
+    h = host(gate=gate, route=False, pool={"actions": ["tempfail"]})
+    stop_by_listing(h, bl)
+    if gate == "file":
+        h.since("gate: shut for mx1, in force")
+    what = mails(400)
+    assert h.pour(what) == {}
+    h.wait_count(lambda n: n == 400, "deferred")
+    assert sink.read() == []
+    resume(h, bl, "mx1")
+    first = sink.wait(100, 30)
+    time_of_first = max(d.begun for d in first)
+    h.settle()
+    assert len(sink.taken()) == 100
+    stopped = stop_by_listing(h, bl)
+    assert stopped - time_of_first < 12, "the second portion is due"
+    with pytest.raises(Timeout):
+        wait_for(lambda: len(sink.read()) > 100, 15 - (time.monotonic() -
+            time_of_first) + 3)
+    resume(h, bl, "mx1")
+    again = sorted(d.begun for d in sink.wait(400, 60))[100:]
+    gaps = [b - a for a, b in zip(again, again[1:])]
+    assert max(gaps) > 5, "not all at once"
+    assert gaps.index(max(gaps)) == 99
+    assert_nothing_lost(sink, what)

@@ -94,7 +94,8 @@ class Daemon:
 
     The base configuration is quick: three sweeps a second.  settings change
     it (a dict, merged deeply; None removes).  front ends: the milter costs
-    a thread pool, so tests name what they use in listen.
+    a thread pool, so tests name what they use: milter, policy, socketmap,
+    gate (the file).
     """
 
     def __init__(self, place, dns=None, lists=None, settings=None,
@@ -110,6 +111,7 @@ class Daemon:
         self.milter = self.dir / "m.sock"
         self.policy = self.dir / "p.sock"
         self.map = self.dir / "map.sock"
+        self.gate = self.dir / "gate"
         self.process = None
         self.lines = []                 # of the log: (time, text)
         self.notices = []               # sd_notify's
@@ -137,7 +139,7 @@ class Daemon:
             "catalogue": str(self.catalogue_path),
             "listen": listen,
             "state_file": str(self.state_path),
-            "gate_file": "",
+            "gate_file": str(self.gate) if "gate" in fronts else "",
         }
         self.settings = libconfig.merge(self.settings, settings or {})
         self.write_catalogue(lists if lists is not None else [
