@@ -344,7 +344,18 @@ start_redis(struct daemon *d)
 	const struct config *c = d->conf;
 	struct redis_conf rc = { .server = c->redis_server,
 	    .prefix = c->redis_prefix, .username = c->redis_username,
-	    .password = c->redis_password, .database = c->redis_database };
+	    .password = c->redis_password,
+	    .password_file = c->redis_password_file,
+	    .database = c->redis_database, .use_tls = c->redis_tls,
+	    .tls = { .ca = c->redis_tls_ca, .cert = c->redis_tls_cert,
+	    .key = c->redis_tls_key,
+	    .server_name = c->redis_tls_server_name,
+	    .verify = c->redis_tls_verify },
+	    .sentinels = c->redis_sentinels,
+	    .sentinel_count = c->redis_sentinel_count,
+	    .master_name = c->redis_master_name,
+	    .sentinel_username = c->redis_sentinel_username,
+	    .sentinel_password = c->redis_sentinel_password };
 	size_t i;
 
 	if (!c->has_redis)
@@ -413,6 +424,14 @@ load(const char *path, const struct config *old, struct errors *errs)
 	const struct egress *was;
 	size_t i, k, count, now;
 
+	if (c != NULL && c->redis_tls && !redis_tls_available()) {
+		struct position at = { c->file, 0 };
+
+		errors_add(errs, &at, "redis.tls: this mailbraked was built "
+		    "without TLS");
+		config_free(c);
+		return NULL;
+	}
 	if (c == NULL || c->egress_given)
 		return c;
 	now = count = hostroute_addresses(found);
@@ -451,16 +470,41 @@ same_endpoint(const struct endpoint *a, const struct endpoint *b)
 }
 
 static bool
+same_sentinels(const struct config *a, const struct config *b)
+{
+	size_t i;
+
+	if (a->redis_sentinel_count != b->redis_sentinel_count)
+		return false;
+	for (i = 0; i < a->redis_sentinel_count; i++) {
+		if (!same_endpoint(&a->redis_sentinels[i],
+		    &b->redis_sentinels[i]))
+			return false;
+	}
+	return text_same(a->redis_master_name, b->redis_master_name) &&
+	    text_same(a->redis_sentinel_username,
+	    b->redis_sentinel_username) &&
+	    text_equal(a->redis_sentinel_password,
+	    b->redis_sentinel_password);
+}
+
+static bool
 same_redis(const struct config *a, const struct config *b)
 {
 	return a->has_redis == b->has_redis && (!a->has_redis ||
 	    (same_endpoint(&a->redis_server, &b->redis_server) &&
 	    text_same(a->redis_username, b->redis_username) &&
 	    strcmp(a->redis_prefix, b->redis_prefix) == 0 &&
-	    ((a->redis_password == NULL) == (b->redis_password == NULL)) &&
-	    (a->redis_password == NULL ||
-	    strcmp(a->redis_password, b->redis_password) == 0) &&
-	    a->redis_database == b->redis_database));
+	    text_equal(a->redis_password, b->redis_password) &&
+	    text_equal(a->redis_password_file, b->redis_password_file) &&
+	    a->redis_database == b->redis_database &&
+	    a->redis_tls == b->redis_tls &&
+	    a->redis_tls_verify == b->redis_tls_verify &&
+	    text_equal(a->redis_tls_ca, b->redis_tls_ca) &&
+	    text_equal(a->redis_tls_cert, b->redis_tls_cert) &&
+	    text_equal(a->redis_tls_key, b->redis_tls_key) &&
+	    text_equal(a->redis_tls_server_name, b->redis_tls_server_name) &&
+	    same_sentinels(a, b)));
 }
 
 static void

@@ -113,3 +113,9 @@ text_same(const char *a, const char *b)
 {
 	return a == b || (a != NULL && b != NULL && strcasecmp(a, b) == 0);
 }
+
+bool
+text_equal(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}

@@ -29,5 +29,7 @@ const char	*text_domain(const char *mailbox);
 
 /* Equal without regard to ASCII case; either may be NULL. */
 bool		 text_same(const char *, const char *);
+/* The same with regard to case. */
+bool		 text_equal(const char *, const char *);
 
 #endif

@@ -29,6 +29,7 @@
 #define DEFAULT_NAME	"default"	/* of the egress and pool not named */
 #define DNS_PORT	53
 #define REDIS_PORT	6379
+#define SENTINEL_PORT	26379
 
 struct egress_row {
 	struct group_head	 head;
@@ -82,10 +83,21 @@ struct postfix_group {
 	bool			 flush;
 };
 
+struct tls_group {
+	struct group_head	 head;
+	char			*ca, *cert, *key, *server_name;
+	bool			 verify;
+};
+
 struct redis_group {
 	struct group_head	 head;
 	char			*server, *prefix, *username, *password;
+	char			*password_file, *master_name;
+	char			*sentinel_username, *sentinel_password;
+	struct strings		 sentinels;
+	struct tls_group	 tls;
 	int			 database;
+	bool			 server_given;
 };
 
 struct file {
@@ -214,16 +226,35 @@ static const struct setting postfix_schema[] = {
 	{ 0 }
 };
 
+static const struct setting tls_schema[] = {
+	{ "ca", SET_STRING, AT(struct tls_group, ca) },
+	{ "cert", SET_STRING, AT(struct tls_group, cert) },
+	{ "key", SET_STRING, AT(struct tls_group, key) },
+	{ "server_name", SET_STRING, AT(struct tls_group, server_name) },
+	{ "verify", SET_BOOL, AT(struct tls_group, verify), "true" },
+	{ 0 }
+};
+
 static const struct setting redis_schema[] = {
 	{ "server", SET_STRING, AT(struct redis_group, server),
-	    "127.0.0.1:6379" },
+	    "127.0.0.1:6379", GIVEN(struct redis_group, server_given) },
 	{ "prefix", SET_STRING, AT(struct redis_group, prefix),
 	    "mailbrake:" },
 	{ "username", SET_STRING, AT(struct redis_group, username) },
 	{ "password", SET_STRING, AT(struct redis_group, password),
 	    .secret = true },
+	{ "password_file", SET_STRING,
+	    AT(struct redis_group, password_file) },
 	{ "database", SET_INT, AT(struct redis_group, database), "0", 0,
 	    65535 },
+	{ "tls", SET_GROUP, AT(struct redis_group, tls),
+	    .children = tls_schema },
+	{ "sentinels", SET_STRINGS, AT(struct redis_group, sentinels) },
+	{ "master_name", SET_STRING, AT(struct redis_group, master_name) },
+	{ "sentinel_username", SET_STRING,
+	    AT(struct redis_group, sentinel_username) },
+	{ "sentinel_password", SET_STRING,
+	    AT(struct redis_group, sentinel_password), .secret = true },
 	{ 0 }
 };
 
@@ -687,6 +718,90 @@ read_resolvers(struct config *c, const struct check_group *g,
 }
 
 static void
+read_sentinels(struct config *c, const struct redis_group *g,
+    const struct schema_file *f, struct errors *errs)
+{
+	struct position at = schema_where(f, "redis.server");
+	const char *wrong;
+	size_t i;
+
+	c->redis_sentinels = xcalloc(g->sentinels.count + 1,
+	    sizeof(*c->redis_sentinels));
+	for (i = 0; i < g->sentinels.count; i++) {
+		struct endpoint *e =
+		    &c->redis_sentinels[c->redis_sentinel_count];
+
+		wrong = endpoint_parse_server(g->sentinels.v[i],
+		    SENTINEL_PORT, e);
+		if (wrong != NULL)
+			errors_add(errs, &g->sentinels.at, "redis.sentinels: "
+			    "\"%s\" %s", g->sentinels.v[i], wrong);
+		else
+			c->redis_sentinel_count++;
+	}
+	if (g->sentinels.count > 0 && g->server_given)
+		errors_warn(errs, &at, "redis.server is not used: "
+		    "redis.sentinels say which server it is");
+	if ((g->sentinels.count > 0) != (g->master_name != NULL))
+		errors_add(errs, g->master_name != NULL ? &g->head.at :
+		    &g->sentinels.at, "redis.sentinels and redis.master_name "
+		    "need each other");
+	if (g->sentinel_username != NULL && g->sentinel_password == NULL)
+		errors_add(errs, &g->head.at, "redis.sentinel_username "
+		    "\"%s\" needs redis.sentinel_password",
+		    g->sentinel_username);
+	/* It is one word of what a Sentinel says. */
+	if (g->master_name != NULL && (g->master_name[0] == '\0' ||
+	    strlen(g->master_name) > 127 ||
+	    strpbrk(g->master_name, " \t") != NULL))
+		errors_add(errs, &g->head.at, "redis.master_name: \"%s\": "
+		    "must be one word", g->master_name);
+	c->redis_master_name = xstrdup(g->master_name);
+	c->redis_sentinel_username = xstrdup(g->sentinel_username);
+	c->redis_sentinel_password = xstrdup(g->sentinel_password);
+}
+
+/* A file of redis or redis.tls; NULL is none.  That it can be read is only
+ * known to the user of the daemon. */
+static char *
+read_file_name(const char *name, const char *path,
+    const struct schema_file *f, struct errors *errs)
+{
+	struct position at = schema_where(f, name);
+	struct stat st;
+
+	if (path == NULL)
+		return NULL;
+	if (path[0] != '/')
+		errors_add(errs, &at, "%s: \"%s\": must be an absolute path",
+		    name, path);
+	else if (stat(path, &st) == -1 && errno == ENOENT)
+		errors_warn(errs, &at, "%s: \"%s\": there is no such file",
+		    name, path);	/* yet */
+	return xstrdup(path);
+}
+
+static void
+read_tls(struct config *c, const struct tls_group *g,
+    const struct schema_file *f, struct errors *errs)
+{
+	c->redis_tls = g->head.given;
+	c->redis_tls_verify = g->verify;
+	c->redis_tls_ca = read_file_name("redis.tls.ca", g->ca, f, errs);
+	c->redis_tls_cert = read_file_name("redis.tls.cert", g->cert, f,
+	    errs);
+	c->redis_tls_key = read_file_name("redis.tls.key", g->key, f, errs);
+	c->redis_tls_server_name = xstrdup(g->server_name);
+	if ((g->cert != NULL) != (g->key != NULL))
+		errors_add(errs, &g->head.at, "redis.tls.cert and "
+		    "redis.tls.key need each other");
+	if (g->head.given && !g->verify)
+		errors_warn(errs, &g->head.at, "redis.tls.verify = false: "
+		    "whoever answers is taken for the server, and given the "
+		    "password");
+}
+
+static void
 read_redis(struct config *c, const struct redis_group *g,
     const struct schema_file *f, struct errors *errs)
 {
@@ -705,9 +820,17 @@ read_redis(struct config *c, const struct redis_group *g,
 		    "not be empty nor have spaces or any of *?[]\\",
 		    g->prefix);
 	}
-	if (g->username != NULL && g->password == NULL)
+	if (g->username != NULL && g->password == NULL &&
+	    g->password_file == NULL)
 		errors_add(errs, &g->head.at, "redis.username \"%s\" needs "
-		    "redis.password", g->username);
+		    "redis.password or redis.password_file", g->username);
+	if (g->password != NULL && g->password_file != NULL)
+		errors_warn(errs, &g->head.at, "redis.password is not used: "
+		    "redis.password_file is");
+	c->redis_password_file = read_file_name("redis.password_file",
+	    g->password_file, f, errs);
+	read_sentinels(c, g, f, errs);
+	read_tls(c, &g->tls, f, errs);
 	c->redis_prefix = xstrdup(g->prefix);
 	c->redis_username = xstrdup(g->username);
 	c->redis_password = xstrdup(g->password);
@@ -930,6 +1053,15 @@ config_free(struct config *c)
 	free(c->redis_prefix);
 	free(c->redis_username);
 	free(c->redis_password);
+	free(c->redis_password_file);
+	free(c->redis_tls_ca);
+	free(c->redis_tls_cert);
+	free(c->redis_tls_key);
+	free(c->redis_tls_server_name);
+	free(c->redis_sentinels);
+	free(c->redis_master_name);
+	free(c->redis_sentinel_username);
+	free(c->redis_sentinel_password);
 	free(c->state_file);
 	free(c->gate_file);
 	free(c->postfix_config);

@@ -41,7 +41,16 @@ struct config {
 	struct endpoint	 redis_server;
 	char		*redis_prefix;
 	char		*redis_username, *redis_password;
+	char		*redis_password_file;
 	int		 redis_database;
+	bool		 redis_tls;
+	bool		 redis_tls_verify;
+	char		*redis_tls_ca, *redis_tls_cert, *redis_tls_key;
+	char		*redis_tls_server_name;
+	struct endpoint	*redis_sentinels;
+	size_t		 redis_sentinel_count;
+	char		*redis_master_name;
+	char		*redis_sentinel_username, *redis_sentinel_password;
 
 	char		*state_file;	/* "" for none */
 	char		*gate_file;	/* the same; may begin with "hash:" */

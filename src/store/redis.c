@@ -14,20 +14,27 @@
  */
 #include "store/redis.h"
 
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "store/redis_parts.h"
+#include "store/sentinel.h"
 
 #define REPLY_BYTES		(1024 * 1024)
 #define PENDING_MAX		2048
 #define FLAPS_MAX		3
+#define PASSWORD_MAX		1024
 #define SECRET_HEAD		6	/* bytes of a password that tell it */
 #define CHANNEL			"__redis__:invalidate"
 
@@ -122,11 +129,11 @@ hide_secret(const struct redis *r, char *text)
 	char head[REDIS_TEXT_MAX];
 	size_t keep;
 
-	if (r->conf.password == NULL || r->conf.password[0] == '\0')
+	if (r->password == NULL || r->password[0] == '\0')
 		return;
 	/* Cleaned, as the text is. */
-	text_clean(head, sizeof(head), r->conf.password,
-	    strlen(r->conf.password));
+	text_clean(head, sizeof(head), r->password,
+	    strlen(r->password));
 	head[SECRET_HEAD] = '\0';
 	if (strstr(text, head) == NULL)
 		return;
@@ -345,7 +352,7 @@ close_all(struct redis *r)
 	redis_conn_free(r->data);
 	redis_conn_free(r->notices);
 	r->data = r->notices = NULL;
-	r->ready = r->subscribed = false;
+	r->ready = r->subscribed = r->asking = false;
 	r->way = WAY_NONE;
 	event_del(r->read_timer);
 	event_del(r->notices_timer);
@@ -426,11 +433,11 @@ greet(struct redis *r, struct redis_conn *c, redis_reply_cb *auth,
 {
 	char name[REDIS_TEXT_MAX], database[16];
 
-	if (r->conf.password != NULL && r->conf.username != NULL)
+	if (r->password != NULL && r->conf.username != NULL)
 		redis_conn_sendl(c, auth, NULL, "AUTH", r->conf.username,
-		    r->conf.password, NULL);
-	else if (r->conf.password != NULL)
-		redis_conn_sendl(c, auth, NULL, "AUTH", r->conf.password,
+		    r->password, NULL);
+	else if (r->password != NULL)
+		redis_conn_sendl(c, auth, NULL, "AUTH", r->password,
 		    NULL);
 	if (r->conf.database != 0) {
 		snprintf(database, sizeof(database), "%d", r->conf.database);
@@ -468,11 +475,12 @@ role_cb(void *ctx, void *arg, const struct redis_reply *reply)
 	if (strcmp(role, "master") == 0)
 		return;
 	if (strcmp(role, "slave") == 0 && reply_count(reply) >= 3)
-		redis_drop(r, "it is a replica of %s port %lld: redis.server "
-		    "must be the master",
+		redis_drop(r, "it is a replica of %s port %lld: %s",
 		    text_clean(text, 80, reply_text(reply_at(reply, 1), NULL),
 		    strlen(reply_text(reply_at(reply, 1), NULL))),
-		    (long long)reply_integer(reply_at(reply, 2)));
+		    (long long)reply_integer(reply_at(reply, 2)),
+		    r->sentinel != NULL ? "asking for the master again" :
+		    "redis.server must be the master");
 	else if (strcmp(role, "sentinel") == 0)
 		redis_drop(r, "it is a Sentinel: redis.server must be the "
 		    "Redis server itself");
@@ -547,7 +555,63 @@ open_conn(struct redis *r, const struct redis_conn_handlers *handlers)
 		.pending = PENDING_MAX,
 	};
 
-	return redis_conn_new(r->base, &r->conf.server, &limits, handlers, r);
+	return redis_conn_new(r->base, &r->at, r->conf.use_tls ?
+	    &r->conf.tls : NULL, &limits, handlers, r);
+}
+
+/* The first line of the password's file.  NULL, or what is wrong. */
+static const char *
+read_password(const char *path, char buf[PASSWORD_MAX])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const char *wrong = NULL;
+	struct stat st;
+	ssize_t n = 0;
+
+	if (fd == -1)
+		return strerror(errno);
+	if (fstat(fd, &st) == -1)
+		wrong = strerror(errno);
+	else if (!S_ISREG(st.st_mode))
+		wrong = "it is no file";
+	else if (st.st_mode & 0007)
+		wrong = "everybody may read or change it: chmod o= it";
+	else if ((n = read(fd, buf, PASSWORD_MAX - 1)) == -1)
+		wrong = strerror(errno);
+	close(fd);
+	if (wrong != NULL)
+		return wrong;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\r\n")] = '\0';
+	return buf[0] == '\0' ? "its first line is empty" : NULL;
+}
+
+/* False, and another try is due, if there is none. */
+static bool
+take_password(struct redis *r)
+{
+	char buf[PASSWORD_MAX];
+	const char *wrong;
+
+	if (r->conf.password_file == NULL)
+		return true;
+	free(r->password);
+	r->password = NULL;
+	if ((wrong = read_password(r->conf.password_file, buf)) == NULL) {
+		r->password = xstrdup(buf);
+		explicit_bzero(buf, sizeof(buf));
+		return true;
+	}
+	redis_drop(r, "redis.password_file %s: %s", r->conf.password_file,
+	    wrong);
+	return false;
+}
+
+static void
+open_data(struct redis *r)
+{
+	endpoint_text(&r->at, r->server);
+	r->data = open_conn(r, &data_handlers);
 }
 
 static void
@@ -558,7 +622,73 @@ connect_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	r->status = REDIS_CONNECTING;
-	r->data = open_conn(r, &data_handlers);
+	if (!take_password(r))
+		return;
+	if (r->sentinel == NULL) {
+		open_data(r);
+		return;
+	}
+	r->asking = true;
+	sentinel_ask(r->sentinel);
+}
+
+/* --- Sentinel ---------------------------------------------------------- */
+
+static void
+master_cb(void *ctx, const struct endpoint *e)
+{
+	struct redis *r = ctx;
+	char text[ENDPOINT_TEXT_MAX];
+	bool same = strcmp(endpoint_text(e, text), r->server) == 0;
+
+	/* Unasked it is news only if it is another one. */
+	if (!r->asking && same)
+		return;
+	if (!r->asking && r->data != NULL)
+		redis_drop(r, "Sentinel says that the master is %s now",
+		    text);
+	r->asking = false;
+	event_del(r->connect_timer);
+	r->at = *e;
+	/* The old one takes words for a while yet, and forgets them. */
+	if (take_password(r))
+		open_data(r);
+}
+
+static void
+no_master_cb(void *ctx, const char *why)
+{
+	struct redis *r = ctx;
+
+	if (r->asking)
+		redis_drop(r, "%s", why);
+}
+
+static void
+start_sentinel(struct redis *r)
+{
+	static const struct sentinel_callbacks calls = {
+		.master = master_cb,
+		.unknown = no_master_cb,
+	};
+	struct redis_conn_limits limits = {
+		.connect_ms = r->pace.connect,
+		.answer_ms = r->pace.answer,
+		.reply_bytes = REPLY_BYTES,
+		.pending = PENDING_MAX,
+	};
+	struct sentinel_conf sc = { .servers = r->conf.sentinels,
+	    .server_count = r->conf.sentinel_count,
+	    .master_name = r->conf.master_name,
+	    .username = r->conf.sentinel_username,
+	    .password = r->conf.sentinel_password,
+	    .tls = r->conf.use_tls ? &r->conf.tls : NULL };
+
+	if (r->conf.sentinel_count == 0)
+		return;
+	snprintf(r->server, sizeof(r->server), "master %.100s",
+	    r->conf.master_name);
+	r->sentinel = sentinel_new(r->base, &sc, &limits, &calls, r);
 }
 
 /* --- the connection for notices ---------------------------------------- */
@@ -684,8 +814,10 @@ notices_message(void *ctx, const struct redis_reply *payload)
 	if (!r->ready)
 		return;
 	if (reply_kind(payload) != REPLY_ARRAY) {
-		if (reply_kind(payload) == REPLY_NIL)
+		if (reply_kind(payload) == REPLY_NIL) {
+			life_ask(r);
 			mirror_unknown(r);
+		}
 		redis_want_full_read(r);
 	}
 	for (i = 0; i < reply_count(payload); i++) {
@@ -850,6 +982,44 @@ arm_tick(struct redis *r)
 	event_add(r->tick, &tv);
 }
 
+static void
+copy_conf(struct redis_conf *to, const struct redis_conf *from)
+{
+	*to = *from;
+	to->prefix = xstrdup(from->prefix);
+	to->username = xstrdup(from->username);
+	to->password = NULL;		/* kept where it is used */
+	to->password_file = xstrdup(from->password_file);
+	to->tls.ca = xstrdup(from->tls.ca);
+	to->tls.cert = xstrdup(from->tls.cert);
+	to->tls.key = xstrdup(from->tls.key);
+	to->tls.server_name = xstrdup(from->tls.server_name);
+	to->master_name = xstrdup(from->master_name);
+	to->sentinel_username = xstrdup(from->sentinel_username);
+	to->sentinel_password = xstrdup(from->sentinel_password);
+	to->sentinels = xcalloc(from->sentinel_count + 1,
+	    sizeof(*to->sentinels));
+	if (from->sentinel_count > 0)
+		memcpy(to->sentinels, from->sentinels,
+		    from->sentinel_count * sizeof(*to->sentinels));
+}
+
+static void
+free_conf(struct redis_conf *c)
+{
+	free(c->prefix);
+	free(c->username);
+	free(c->password_file);
+	free(c->tls.ca);
+	free(c->tls.cert);
+	free(c->tls.key);
+	free(c->tls.server_name);
+	free(c->master_name);
+	free(c->sentinel_username);
+	free(c->sentinel_password);
+	free(c->sentinels);
+}
+
 struct redis *
 redis_new(struct event_base *base, const struct redis_conf *conf,
     const char *host, const char *version, const struct redis_callbacks *cbs,
@@ -860,11 +1030,9 @@ redis_new(struct event_base *base, const struct redis_conf *conf,
 	r->base = base;
 	r->cbs = *cbs;
 	r->ctx = ctx;
-	r->conf.server = conf->server;
-	r->conf.prefix = xstrdup(conf->prefix);
-	r->conf.username = xstrdup(conf->username);
-	r->conf.password = xstrdup(conf->password);
-	r->conf.database = conf->database;
+	copy_conf(&r->conf, conf);
+	r->password = xstrdup(conf->password);
+	r->at = conf->server;
 	r->override_prefix = xasprintf("%soverride:", conf->prefix);
 	r->host = xstrdup(host);
 	r->version = xstrdup(version);
@@ -881,6 +1049,7 @@ redis_new(struct event_base *base, const struct redis_conf *conf,
 	if (r->connect_timer == NULL || r->read_timer == NULL ||
 	    r->notices_timer == NULL || r->pump == NULL || r->tick == NULL)
 		fatalx("out of memory");
+	start_sentinel(r);
 	arm(r->connect_timer, 0);
 	arm_tick(r);
 	return r;
@@ -890,6 +1059,9 @@ void
 redis_set_pace(struct redis *r, const struct redis_pace *pace)
 {
 	r->pace = *pace;
+	if (r->sentinel != NULL)
+		sentinel_pace(r->sentinel, pace->poll, pace->retry_max,
+		    pace->heartbeat);
 	arm_tick(r);
 }
 
@@ -926,9 +1098,9 @@ redis_free(struct redis *r)
 	event_free(r->notices_timer);
 	event_free(r->pump);
 	event_free(r->tick);
-	free(r->conf.prefix);
-	free(r->conf.username);
-	free(r->conf.password);
+	sentinel_free(r->sentinel);
+	free_conf(&r->conf);
+	free(r->password);
 	free(r->override_prefix);
 	free(r->host);
 	free(r->version);

@@ -34,12 +34,21 @@
 
 #include "base/endpoint.h"
 #include "core/board.h"
+#include "store/redis_tls.h"
 
-struct redis_conf {
-	struct endpoint	 server;
+struct redis_conf {			/* copied, with all in it */
+	struct endpoint	 server;	/* unless there are Sentinels */
 	char		*prefix;	/* "mailbrake:" */
 	char		*username, *password;	/* NULL: none */
+	char		*password_file;	/* NULL, or instead of password: read
+					 * for every connection */
 	int		 database;
+	bool		 use_tls;
+	struct redis_tls tls;
+	struct endpoint	*sentinels;	/* NULL: none */
+	size_t		 sentinel_count;
+	char		*master_name;
+	char		*sentinel_username, *sentinel_password;
 };
 
 enum redis_status {

@@ -65,7 +65,7 @@ struct redis_conn {
 	struct scan		 scan;
 	struct request		*queue;	/* a ring */
 	size_t			 queue_size, queue_head, queue_count;
-	bool			 up;
+	bool			 up, tls;
 	bool			 over;	/* down was called */
 	bool			 busy;	/* a loop below still needs it */
 	bool			 dead;	/* to be freed by that loop */
@@ -418,7 +418,7 @@ last_words(struct redis_conn *c)
 	char text[WHY_MAX];
 	ssize_t n;
 
-	if (c->ignored[0] != '\0' || c->scan.bytes > 0)
+	if (c->ignored[0] != '\0' || c->scan.bytes > 0 || c->tls)
 		return;
 	n = recv(bufferevent_getfd(c->bev), text, sizeof(text), MSG_DONTWAIT);
 	if (n > 1 && text[0] == '-')
@@ -431,6 +431,7 @@ event_cb(struct bufferevent *bev, short what, void *arg)
 {
 	struct redis_conn *c = arg;
 	int one = 1, error = EVUTIL_SOCKET_ERROR();
+	char trouble[WHY_MAX] = "";
 
 	if (what & BEV_EVENT_CONNECTED) {
 		/* Of no use on a Unix socket, and refused there. */
@@ -443,7 +444,11 @@ event_cb(struct bufferevent *bev, short what, void *arg)
 	}
 	if (c->up)
 		last_words(c);
-	if (c->ignored[0] != '\0')
+	if (c->tls)
+		redis_tls_trouble(bev, trouble, sizeof(trouble));
+	if (trouble[0] != '\0')
+		fail(c, "%s", trouble);
+	else if (c->ignored[0] != '\0')
 		fail(c, "it closed the connection after \"%s\"", c->ignored);
 	else if (what & BEV_EVENT_EOF)
 		fail(c, "it closed the connection");
@@ -466,7 +471,8 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (!c->up) {
-		fail(c, "no connection within %d ms", c->limits.connect_ms);
+		fail(c, "no connection within %d ms%s", c->limits.connect_ms,
+		    c->tls ? ": does it speak TLS?" : "");
 		return;
 	}
 	if (c->queue_count == 0)
@@ -482,21 +488,32 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 
 struct redis_conn *
 redis_conn_new(struct event_base *base, const struct endpoint *server,
-    const struct redis_conn_limits *limits,
+    const struct redis_tls *tls, const struct redis_conn_limits *limits,
     const struct redis_conn_handlers *handlers, void *ctx)
 {
 	struct redis_conn *c = xcalloc(1, sizeof(*c));
 	struct sockaddr_storage ss;
 	socklen_t len = endpoint_sockaddr(server, &ss);
+	char why[WHY_MAX];
 
 	c->handlers = handlers;
 	c->ctx = ctx;
 	c->limits = *limits;
 	c->timer = event_new(base, -1, 0, timer_cb, c);
-	c->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	c->reader = redisReaderCreate();
-	if (c->timer == NULL || c->bev == NULL || c->reader == NULL)
+	if (tls != NULL)
+		c->bev = redis_tls_new(base, tls, server, why, sizeof(why));
+	else
+		c->bev = bufferevent_socket_new(base, -1,
+		    BEV_OPT_CLOSE_ON_FREE);
+	c->tls = c->bev != NULL && tls != NULL;
+	if (c->timer == NULL || c->reader == NULL ||
+	    (c->bev == NULL && tls == NULL))
 		fatalx("out of memory");
+	if (c->bev == NULL) {
+		fail_soon(c, why);
+		return c;
+	}
 	bufferevent_setcb(c->bev, read_cb, NULL, event_cb, c);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	arm(c, limits->connect_ms);
@@ -533,8 +550,8 @@ redis_conn_drain(struct redis_conn *c, int wait_ms, bool (*done)(void *ctx))
 	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
 	event_del(c->timer);
 	timer = event_new(alone, -1, 0, enough_cb, &enough);
-	if (timer != NULL && event_base_set(alone, c->timer) == 0 &&
-	    bufferevent_base_set(alone, c->bev) == 0) {
+	if (timer != NULL && bufferevent_base_set(alone, c->bev) == 0 &&
+	    event_base_set(alone, c->timer) == 0) {
 		c->busy = true;
 		event_add(timer, &tv);
 		arm(c, 1);	/* which looks when the next answer is due */

@@ -20,6 +20,7 @@
 #include <event2/event.h>
 
 #include "base/endpoint.h"
+#include "store/redis_tls.h"
 
 #define REDIS_ARGS_MAX		512	/* of one request */
 
@@ -56,9 +57,11 @@ struct redis_conn_handlers {
 	void	(*down)(void *ctx, const char *why);
 };
 
-/* Starts to connect; up or down follows.  handlers must outlive it. */
+/* Starts to connect; up or down follows.  handlers must outlive it; TLS is
+ * NULL for none. */
 struct redis_conn *redis_conn_new(struct event_base *,
-		    const struct endpoint *, const struct redis_conn_limits *,
+		    const struct endpoint *, const struct redis_tls *,
+		    const struct redis_conn_limits *,
 		    const struct redis_conn_handlers *handlers, void *ctx);
 /* Closes without calling anybody.  Also from within a handler. */
 void		 redis_conn_free(struct redis_conn *);
@@ -74,7 +77,8 @@ void		 redis_conn_sendl(struct redis_conn *, redis_reply_cb *,
 /*
  * Runs this connection alone, on a loop of its own, until done says so, it
  * is over, or wait_ms have passed: for the last writes before an exit.  Not
- * from within a handler, and nothing but redis_conn_free() may follow.
+ * from within a handler, and nothing but redis_conn_free() may follow.  One
+ * with TLS cannot be moved to another loop: it is only ended.
  */
 void		 redis_conn_drain(struct redis_conn *, int wait_ms,
 		    bool (*done)(void *ctx));

@@ -914,6 +914,7 @@ node_cb(void *ctx, void *arg, const struct redis_reply *reply)
 	    reply_integer(reply_at(reply, 0)) > 0) {
 		log_info("redis %s: what was written is gone, writing it "
 		    "again", r->server);
+		life_ask(r);
 		mirror_unknown(r);
 	}
 	r->m.node_written = true;

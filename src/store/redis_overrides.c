@@ -579,7 +579,9 @@ overrides_judged(struct redis *r, bool same_life)
 		else
 			restore(r, t);
 	}
-	batch_done(r);
+	/* It may have been asked for another reason, amid a batch. */
+	if (o->batch_count > 0 && o->batch_left == 0)
+		batch_done(r);
 }
 
 /* --- reading ----------------------------------------------------------- */

@@ -142,8 +142,12 @@ struct redis {
 	struct redis_callbacks	 cbs;
 	void			*ctx;
 	struct redis_conf	 conf;		/* own copies */
+	char			*password;	/* in use; NULL: none */
 	char			*host, *version;
+	struct endpoint		 at;		/* the server in use */
 	char			 server[ENDPOINT_TEXT_MAX];
+	struct sentinel		*sentinel;	/* NULL: not used */
+	bool			 asking;	/* it */
 	char			*override_prefix; /* "mailbrake:override:" */
 	struct redis_pace	 pace;
 

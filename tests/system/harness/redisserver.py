@@ -26,13 +26,17 @@ class Redis:
     def server(self):
         return "127.0.0.1:%d" % self.port
 
+    def command(self):
+        return ["redis-server", "--port", str(self.port), "--bind",
+            "127.0.0.1", "--save", "", "--appendonly", "no", "--dir",
+            str(self.dir), "--databases", "4", *self.options]
+
     def start(self):
         """Starts it, empty."""
-        self.process = subprocess.Popen(["redis-server", "--port",
-            str(self.port), "--bind", "127.0.0.1", "--save", "",
-            "--appendonly", "no", "--dir", str(self.dir), "--databases",
-            "4", *self.options], stdin=subprocess.DEVNULL,
-            stdout=open(self.log_path, "ab"), stderr=subprocess.STDOUT)
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command(),
+                stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT)
 
         def up():
             if self.process.poll() is not None:
@@ -171,3 +175,63 @@ class FakeRedis:
         for thread in self.threads:
             thread.join(5)
         self.listener.close()
+
+
+class Sentinels:
+    """A master, replicas of it and Sentinels that watch them."""
+
+    NAME = "mymaster"
+
+    def __init__(self, place, replicas=1, count=3, options=(), conf=""):
+        self.master = Redis(place, *options)
+        self.replicas = [Redis(place, "--replicaof", "127.0.0.1",
+            str(self.master.port), *options) for _ in range(replicas)]
+        for r in self.replicas:
+            r.wait_key(lambda c: c.info("replication")
+                ["master_link_status"] == "up", 20, "a replica in step")
+        self.sentinels = [Sentinel(place, self.master, conf)
+            for _ in range(count)]
+        for s in self.sentinels:
+            wait_for(lambda: self._sees_all(s, count - 1, replicas), 30,
+                lambda: "Sentinels that know of each other\n" +
+                s.cli("SENTINEL", "MASTER", self.NAME))
+
+    def _sees_all(self, s, others, replicas):
+        state = s.client().sentinel_master(self.NAME)
+        return (state["num-other-sentinels"] == others and
+            state["num-slaves"] == replicas)
+
+    @property
+    def servers(self):
+        return [s.server for s in self.sentinels]
+
+    def settings(self, **more):
+        return {"redis": {"sentinels": self.servers,
+            "master_name": self.NAME, **more}}
+
+    def failover(self):
+        """Asks for one, as an administrator does."""
+        wait_for(lambda: self.sentinels[0].cli("SENTINEL", "FAILOVER",
+            self.NAME) == "OK", 20, "a fail-over to begin")
+
+    def wait_master(self, redis, timeout=30):
+        wait_for(lambda: all(s.cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME",
+            self.NAME).split()[-1:] == [str(redis.port)]
+            for s in self.sentinels), timeout, "port %d as the master" %
+            redis.port)
+
+
+class Sentinel(Redis):
+    def __init__(self, place, master, conf):
+        self.conf = place.dir / ("sentinel%d.conf" % free_port())
+        self.conf.write_text("""\
+sentinel monitor %(name)s 127.0.0.1 %(port)d 2
+sentinel down-after-milliseconds %(name)s 1000
+sentinel failover-timeout %(name)s 5000
+%(more)s
+""" % {"name": Sentinels.NAME, "port": master.port, "more": conf})
+        super().__init__(place)
+
+    def command(self):
+        return ["redis-server", str(self.conf), "--sentinel", "--port",
+            str(self.port), "--bind", "127.0.0.1"]
