@@ -288,7 +288,7 @@ ELEMENTS = {
         "trends", "value_type", "units", "description", "valuemap",
         "preprocessing", "master_item", "tags", "trigger_prototypes"},
     "triggers": {"uuid", "expression", "name", "opdata", "priority",
-        "description", "tags"},
+        "description", "dependencies", "tags"},
     "trigger_prototypes": {"uuid", "expression", "name", "opdata",
         "priority", "description", "tags"},
     "discovery_rules": {"uuid", "name", "type", "key", "delay", "lifetime",
@@ -338,7 +338,11 @@ def test_triggers_and_maps_are_of_what_is_there(template):
         "name" in node}
     maps = {node["name"] for node in template["valuemaps"]}
     macros = {node["macro"] for node in template["macros"]}
+    triggers = {(node["name"], node["expression"])
+        for node in walk(template) if "priority" in node}
     for node in walk(template):
+        for other in node.get("dependencies", ()):
+            assert (other["name"], other["expression"]) in triggers
         for host, key in re.findall(r"/([^/()]+)/([a-z_.]+(?:\[[^]]*\])?)",
             node.get("expression", "")):
             assert host == template["name"] and key in keys, (host, key)
