@@ -20,9 +20,7 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 
-#include "base/child.h"
 #include "base/clock.h"
-#include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
@@ -33,11 +31,10 @@
 #include "core/incident.h"
 #include "front/control.h"
 #include "front/maps.h"
-#include "front/gate_file.h"
 #include "front/milter.h"
 #include "front/policy.h"
 #include "front/socketmap.h"
-#include "front/wired.h"
+#include "front/ways.h"
 #include "store/incidents.h"
 #include "store/redis.h"
 #include "store/statefile.h"
@@ -48,7 +45,6 @@
 #define REDIS_GOODBYE_MS	500
 #define NAMES_SHARE		8	/* one question in eight is for names */
 #define STATE_GOODBYE_MS	10000
-#define CHILDREN_MAX		8	/* other programs at once */
 
 struct daemon {
 	struct event_base	*base;
@@ -61,11 +57,7 @@ struct daemon {
 	struct statefile	*state;
 	struct incidents	*incidents;
 	struct control		*control;
-	struct children		*children;
-	struct gate_file	*gate;
-	struct wired		*wired;
-	const char		**shut;		/* what the gate was told */
-	size_t			 shut_count;
+	struct ways		*ways;
 	struct policy_server	*policy;
 	struct socketmap	*socketmap;
 	struct event		*tick;		/* the board's next moment */
@@ -112,35 +104,6 @@ tell(struct daemon *d, const struct board_event *e)
 		redis_put_event(d->redis, e);
 }
 
-/* In observe mode nothing is stopped, so nothing is shut. */
-static void
-shut_gates(struct daemon *d, int64_t now_ms)
-{
-	const struct policy *p = d->conf->policy;
-	const char **reasons;
-	size_t i;
-
-	if (d->gate == NULL)
-		return;
-	free(d->shut);
-	d->shut = xcalloc(p->egress_count, sizeof(*d->shut));
-	reasons = xcalloc(p->egress_count, sizeof(*reasons));
-	d->shut_count = 0;
-	for (i = 0; i < p->egress_count; i++) {
-		const struct override *by;
-
-		if (p->mode == MODE_OBSERVE || board_effective(d->board, i,
-		    now_ms, &by) != STATE_STOPPED)
-			continue;
-		reasons[d->shut_count] = by != NULL ? "by an operator" :
-		    board_standing(d->board, i)->state == STATE_STOPPED ?
-		    "listed" : "by the guard of its pool";
-		d->shut[d->shut_count++] = p->egress[i].name;
-	}
-	gate_file_set(d->gate, d->shut, reasons, d->shut_count);
-	free(reasons);
-}
-
 /* What the state file keeps for the Redis store: while there is none, what
  * the last one said. */
 static void
@@ -184,7 +147,7 @@ settle(struct daemon *d)
 
 	next = board_tick(d->board, now);
 	board_publish(d->board);
-	shut_gates(d, now);
+	ways_update(d->ways, now);
 	while (board_next_event(d->board, &e))
 		tell(d, &e);
 	keep_incidents(d, now);
@@ -216,58 +179,17 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	settle(arg);
 }
 
-/* --- the gate ----------------------------------------------------------- */
+/* --- the ways out ------------------------------------------------------ */
 
 static void
-gate_cb(void *ctx, const struct gate_file_news *news)
+ways_cb(void *ctx, const char *text)
 {
 	struct daemon *d = ctx;
-	char names[300] = "";
-	size_t i, len = 0;
 
-	for (i = 0; i < news->count && len < sizeof(names) - 80; i++)
-		len += (size_t)snprintf(names + len, sizeof(names) - len,
-		    "%s%.64s", i > 0 ? ", " : "", news->names[i]);
-	if (news->found)
-		return;
-	board_note(d->board, EVENT_QUEUE, clock_wall_ms(), "gate: %s%s, in "
-	    "force after %lld ms", news->count > 0 ? "shut for " : "open",
-	    names, (long long)news->took_ms);
+	if (text != NULL)
+		board_note(d->board, EVENT_QUEUE, clock_wall_ms(), "%s",
+		    text);
 	settle_soon(d);
-}
-
-/* What Postfix asks, as its configuration has it: mail is taken for the gate
- * to keep only where deliveries ask it. */
-static void
-wired_cb(void *ctx)
-{
-	struct daemon *d = ctx;
-	const struct policy *p = d->conf->policy;
-	size_t i;
-
-	for (i = 0; i < p->egress_count; i++)
-		board_set_gated(d->board, i,
-		    wired_gated(d->wired, p->egress[i].name));
-	settle_soon(d);
-}
-
-static void
-start_gate(struct daemon *d)
-{
-	const struct config *c = d->conf;
-	struct gate_file_conf gc = { .table = c->gate_file,
-	    .given = c->gate_file_given,
-	    .config_directory = c->postfix_config[0] != '\0' ?
-	    c->postfix_config : NULL };
-
-	/* By default it stands beside the state; who has none there may have
-	 * no Postfix either. */
-	if (!c->gate_file_given && access(DEFAULT_STATE_DIR, W_OK) == -1) {
-		log_info("no gate file is written: %s is not ours to write",
-		    DEFAULT_STATE_DIR);
-		return;
-	}
-	d->gate = gate_file_new(d->base, d->children, &gc, gate_cb, d);
 }
 
 /* --- Redis ------------------------------------------------------------- */
@@ -526,7 +448,7 @@ reload(struct daemon *d, char **said)
 {
 	struct errors errs = { 0 };
 	struct config *new, *old = d->conf;
-	bool redis_changed, gate_changed;
+	bool redis_changed;
 	size_t i;
 
 	process_notify("RELOADING=1");
@@ -553,8 +475,6 @@ reload(struct daemon *d, char **said)
 	errors_free(&errs);
 	warn_unchanged(old, new);
 	redis_changed = !same_redis(old, new);
-	gate_changed = strcmp(old->gate_file, new->gate_file) != 0 ||
-	    strcmp(old->postfix_config, new->postfix_config) != 0;
 	stop_watching(d);
 	d->conf = new;
 	board_set_policy(d->board, new->policy, clock_wall_ms());
@@ -564,17 +484,11 @@ reload(struct daemon *d, char **said)
 		redis_free(d->redis);
 		d->redis = NULL;
 	}
+	ways_configure(d->ways, new);
 	config_free(old);
 	if (redis_changed)
 		start_redis(d);
 	start_watching(d);
-	if (gate_changed) {
-		gate_file_free(d->gate);
-		start_gate(d);
-	} else {
-		gate_file_check(d->gate);
-	}
-	wired_want(d->wired, new);
 	settle(d);
 	log_info("%s read again: %zu egress%s, %zu lists", new->file,
 	    new->policy->egress_count,
@@ -716,12 +630,15 @@ op_gate(void *ctx, struct control_gate *out)
 {
 	struct daemon *d = ctx;
 
-	if (d->gate == NULL)
-		return;
-	*out = (struct control_gate){ .file = d->conf->gate_file,
-	    .error = gate_file_error(d->gate),
-	    .settled = gate_file_settled(d->gate), .shut = d->shut,
-	    .shut_count = d->shut_count };
+	ways_gate(d->ways, out);
+}
+
+static int64_t
+op_waiting(void *ctx, const char *egress)
+{
+	struct daemon *d = ctx;
+
+	return ways_waiting(d->ways, egress);
 }
 
 static void
@@ -729,9 +646,7 @@ op_postfix(void *ctx, struct control_postfix *out)
 {
 	struct daemon *d = ctx;
 
-	*out = (struct control_postfix){
-	    .findings = wired_findings(d->wired),
-	    .error = wired_error(d->wired) };
+	ways_postfix(d->ways, out);
 }
 
 static const struct incidents *
@@ -849,6 +764,7 @@ start_fronts(struct daemon *d)
 		.daily = op_daily,
 		.identity = op_identity,
 		.gate = op_gate,
+		.waiting = op_waiting,
 		.incidents = op_incidents,
 		.tick = op_tick,
 		.postfix = op_postfix,
@@ -972,15 +888,10 @@ run(struct daemon *d)
 	d->started_ms = now;
 	d->board = board_new(d->conf->policy, now);
 	start_store(d);
-	d->children = children_new(d->base, CHILDREN_MAX);
-	if (d->children == NULL)
-		fatalx("cannot set up the event loop");
-	start_gate(d);
+	d->ways = ways_new(d->base, d->board, d->conf, ways_cb, d);
 	settle(d);
 	start_fronts(d);
 	start_watching(d);
-	d->wired = wired_new(d->base, d->children, wired_cb, d);
-	wired_want(d->wired, d->conf);
 	take_signals(d);
 	say_hello(d);
 	log_started();
@@ -1001,10 +912,7 @@ finish(struct daemon *d)
 	control_stop(d->control);
 	d->control = NULL;
 	stop_watching(d);
-	wired_free(d->wired);
-	gate_file_free(d->gate);
-	children_free(d->children);
-	free(d->shut);
+	ways_free(d->ways);
 	statefile_save(d->state, d->board);
 	if (d->redis != NULL)
 		redis_finish(d->redis, REDIS_GOODBYE_MS);

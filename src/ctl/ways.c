@@ -82,6 +82,9 @@ ways_warn(const struct screen *screen, const json_t *status)
 	if (*show_text(gate, "error") != '\0')
 		screen_say(screen, 0, 2, PAINT_BAD, "! THE GATE FILE IS NOT "
 		    "UP TO DATE: %s", show_text(gate, "error"));
+	if (*show_text(gate, "queue_error") != '\0')
+		screen_say(screen, 0, 2, PAINT_BAD, "! The queue cannot be "
+		    "flushed: %s", show_text(gate, "queue_error"));
 	if (*show_text(postfix, "error") != '\0')
 		screen_say(screen, 0, 2, PAINT_WARN, "! Postfix's "
 		    "configuration cannot be read: %s",

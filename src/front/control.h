@@ -65,6 +65,7 @@ struct control_identity {
 struct control_gate {
 	const char	*file;
 	const char	*error;
+	const char	*queue_error;	/* of postqueue(1) */
 	bool		 settled;	/* the latest change is in force */
 	const char *const *shut;
 	size_t		 shut_count;
@@ -111,6 +112,9 @@ struct control_ops {
 	const char	*(*tick)(void *ctx, int64_t id, enum incident_step,
 			    const char *zone, const char *by,
 			    const char *note);
+	/* Messages in the queue that wait because of an egress; -1: not
+	 * counted yet. */
+	int64_t		(*waiting)(void *ctx, const char *egress);
 	/* What Postfix's own configuration says. */
 	void		(*postfix)(void *ctx, struct control_postfix *out);
 	void		(*identity)(void *ctx, size_t egress, size_t addr,

@@ -490,7 +490,7 @@ queue_new(struct event_base *base, struct children *children,
 	q->event = event;
 	q->ctx = ctx;
 	q->gate = gate_file_new(base, children, &gc, in_force_cb, q);
-	q->mailq = open_mailq(children, conf);
+	q->mailq = conf->no_flush ? NULL : open_mailq(children, conf);
 	if ((q->timer = evtimer_new(base, timer_cb, q)) == NULL)
 		fatalx("out of memory for events");
 	return q;

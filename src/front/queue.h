@@ -31,6 +31,7 @@ struct queue_conf {
 	const char	*config_directory; /* Postfix's; NULL: its default */
 	size_t		 canaries;	/* 0: release.h's own number */
 	bool		 observe;
+	bool		 no_flush;	/* the queue is left alone */
 };
 
 /* What is to be so.  Strings are copied. */

@@ -181,6 +181,7 @@ new_gate(const struct control_ops *ops, void *ctx)
 		json_array_append_new(shut, new_text(gate.shut[i]));
 	put_filled(o, "file", gate.file);
 	put_filled(o, "error", gate.error);
+	put_filled(o, "queue_error", gate.queue_error);
 	put(o, "settled", json_boolean(gate.settled));
 	put(o, "shut", shut);
 	return o;
@@ -251,6 +252,7 @@ new_egress(const struct board *board, size_t i,
 	enum state state = board_effective(board, i, now_ms, &by);
 	json_t *o = json_object(), *addresses = json_array();
 	char text[ADDR_TEXT_MAX];
+	int64_t waiting;
 	size_t a;
 
 	for (a = 0; a < e->addr_count; a++)
@@ -266,6 +268,8 @@ new_egress(const struct board *board, size_t i,
 	put_time(o, "next_check", ops->next_check(ctx, (int)i));
 	put(o, "blind", json_boolean(board_blind(board, i)));
 	put_traffic(o, board, i);
+	waiting = ops->waiting != NULL ? ops->waiting(ctx, e->name) : -1;
+	put(o, "waiting", waiting < 0 ? json_null() : json_integer(waiting));
 	put(o, "identity", new_identities(e, i, ops, ctx));
 	put(o, "listings", new_listings(board, &party));
 	return o;

@@ -30,12 +30,12 @@ def test_mail_in_the_queue_stops_and_goes_again(place, bl, brake, postfix,
     sink.wait(count=1)
     bl.add("203.0.113.1")
     daemon.wait_state("stopped")
-    daemon.wait_log("gate: shut for mx1")
+    daemon.wait_log("mx1: its gate is shut")
     assert pf.send("ann@example.org", "bob@remote.test").code == 250
     pf.wait_queue("deferred")
     assert len(sink.messages) == 1
     bl.remove("203.0.113.1")
     daemon.wait_state("sending", timeout=20)
-    daemon.wait_log("gate: open")
+    daemon.wait_log("mx1: its gate is open")
     pf.flush()
     sink.wait(count=2)
