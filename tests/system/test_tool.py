@@ -76,7 +76,8 @@ def test_status_as_json_is_complete(stopped, bl):
     for key in ("zone", "health", "reason", "weight", "checked"):
         assert key in status["lists"][0], key
     assert status["store"]["redis"] == "off"
-    assert {f["name"] for f in status["fronts"]} == {"milter", "policy"}
+    assert {f["name"] for f in status["fronts"]} == {"milter", "policy",
+        "socketmap"}
     for time in (e["since"], e["checked"], e["listings"][0]["since"]):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
             r"(\.\d+)?(Z|[+-]\d\d:\d\d)", time), time
