@@ -467,9 +467,15 @@ use_disk(struct gate_file *g, enum step step, aside_fn *work)
 static void
 arm_retry(struct gate_file *g)
 {
+	static const struct timeval now = { 0, 0 };
 	struct timeval tv = { g->retry_ms / 1000,
 	    (g->retry_ms % 1000) * 1000 };
 
+	/* What was wished meanwhile need not pay for it. */
+	if (!names_equal(&g->wish, &g->trying)) {
+		event_add(g->retry, &now);
+		return;
+	}
 	event_add(g->retry, &tv);
 	g->retry_ms *= 2;
 	if (g->retry_ms > g->first_retry_ms * RETRY_FACTOR)

@@ -3,19 +3,24 @@
  */
 #include "front/wired.h"
 
+#include <sys/stat.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <event2/event.h>
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "watch/hostroute.h"
 
-#define EVERY_S		60
+#define LOOK_EVERY_S	5	/* whether the files have changed */
+#define READ_EVERY_MS	600000LL	/* in any case: they include others */
 #define TIMEOUT_MS	20000
 #define OUTPUT_MAX	(1 << 20)
 
@@ -40,6 +45,11 @@ struct wired {
 	struct child		*child;		/* the one that runs */
 	enum part		 part;
 	char			*output[PARTS];
+
+	char			*files;		/* where main.cf is; NULL: not
+						 * known yet */
+	struct timespec		 main_time, master_time;	/* last read */
+	int64_t			 read_ms;	/* monotonic */
 
 	struct policy		*policy;	/* of want and of what was
 						 * found; referenced */
@@ -117,6 +127,8 @@ take(struct wired *w)
 	bool changed;
 
 	wiring_check(wiring, &w->want, &now);
+	free(w->files);
+	w->files = xstrdup(wiring_main(wiring, "config_directory"));
 	wiring_free(wiring);
 	changed = !w->looked || !same_findings(&now, &w->found);
 	if (changed && any_gate(&now))
@@ -132,7 +144,7 @@ take(struct wired *w)
 static void
 next(struct wired *w)
 {
-	static const struct timeval every = { EVERY_S, 0 };
+	static const struct timeval every = { LOOK_EVERY_S, 0 };
 
 	forget_output(w);
 	evtimer_add(w->timer, &every);
@@ -171,6 +183,44 @@ done_cb(void *ctx, const struct child_result *r)
 	next(w);
 }
 
+/* When a file was changed last; all zero if that cannot be told. */
+static struct timespec
+file_time(const struct wired *w, const char *name)
+{
+	struct timespec none = { 0 };
+	struct stat st;
+	char path[512];
+
+	if (w->files == NULL || (size_t)snprintf(path, sizeof(path), "%s/%s",
+	    w->files, name) >= sizeof(path) || stat(path, &st) == -1)
+		return none;
+	return st.st_mtim;
+}
+
+static bool
+same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* True if there may be something new to read. */
+static bool
+has_changed(struct wired *w)
+{
+	struct timespec main_time = file_time(w, "main.cf");
+	struct timespec master_time = file_time(w, "master.cf");
+	int64_t now_ms = clock_mono_ms();
+
+	if (w->files != NULL && same_time(main_time, w->main_time) &&
+	    same_time(master_time, w->master_time) &&
+	    now_ms - w->read_ms < READ_EVERY_MS)
+		return false;
+	w->main_time = main_time;
+	w->master_time = master_time;
+	w->read_ms = now_ms;
+	return true;
+}
+
 /* Runs postconf for the part that is due. */
 static void
 look(struct wired *w)
@@ -196,6 +246,10 @@ timer_cb(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
+	if (!has_changed(w)) {
+		next(w);
+		return;
+	}
 	w->part = PART_SERVICES;
 	look(w);
 }
@@ -245,6 +299,7 @@ wired_free(struct wired *w)
 	forget_output(w);
 	forget_want(w);
 	free(w->config_directory);
+	free(w->files);
 	free(w);
 }
 

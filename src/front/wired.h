@@ -24,7 +24,7 @@ struct wired;				/* opaque, see wired.c */
 /* What was found has changed, or was found for the first time. */
 typedef void wired_fn(void *ctx);
 
-/* Looks at once and then every minute.  NULL if this host has no postconf;
+/* Looks at once, then when main.cf or master.cf has changed.  NULL if this host has no postconf;
  * the other functions allow that. */
 struct wired	*wired_new(struct event_base *, struct children *, wired_fn *,
 		    void *ctx);

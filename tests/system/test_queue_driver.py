@@ -1,5 +1,5 @@
 """What acts on Postfix from outside the mail path: the gate file and the
-queue, with the real Postfix, by tests/system/queue_driver."""
+queue, with the real Postfix, by tests/tools/queue_driver."""
 
 import collections
 import os
@@ -16,7 +16,7 @@ import pytest
 from harness.daemon import BUILD, environment, sanitizer_report
 from harness.place import wait_for
 
-DRIVER = BUILD / "tests/system/queue_driver"
+DRIVER = BUILD / "tests/tools/queue_driver"
 VALUE = "stopped-by-mailbrake"
 # Only what mailbrake does makes mail move.
 PATIENT = {"queue_run_delay": "1000s", "minimal_backoff_time": "1000s",
@@ -314,6 +314,40 @@ def test_every_change_within_a_second_counts(place, sink, gate, braked):
     # At least two changes fell into one second.
     assert min(b - a for a, b in zip(times, times[1:])) < 1000
     assert "has changed -- restarting" in pf.log()
+
+
+@pytest.mark.parametrize("kind", ["btree", "lmdb", "cdb"])
+def test_other_kinds_of_table(place, sink, gate, postfix, kind):
+    kinds = subprocess.run(["postconf", "-m"], capture_output=True,
+        text=True).stdout.split()
+    if kind not in kinds:
+        pytest.skip("Postfix has no %s: Debian's postfix-%s" % (kind, kind))
+    table = "%s:%s" % (kind, gate)
+    driver = Driver(place, table)
+    driver.set("mx1:sending")
+    driver.settled("mx1")
+    # Where the modules of tables are.
+    pf = postfix(main={**PATIENT, "meta_directory": "/etc/postfix"},
+        transports={"mx1": {"smtp_bind_address": "203.0.113.1",
+        "smtp_bind_address6": "2001:db8::1", "smtp_tls_policy_maps":
+        "pipemap:{static:mx1, %s}" % table}})
+    for n in range(4):
+        shut = n % 2 == 0
+        mark = driver.set("mx1:stopped:shut" if shut else "mx1:sending")
+        driver.wait("event", "gate is " + ("shut" if shut else "open"),
+            since=mark)
+        answer = pf.send("ann@brake.test", "bob@n%d.example" % n)
+        pf.wait_log(r"%s: to=.* status=%s" % (answer.queue_id,
+            "deferred" if shut else "sent"))
+    assert len(list(gate.parent.iterdir())) == 2
+    driver.set("mx1:stopped:shut")
+    driver.settled("mx1")
+    driver.stop()
+    before = {p: p.stat() for p in gate.parent.iterdir()}
+    driver = Driver(place, table)
+    driver.set("mx1:stopped:shut")
+    driver.wait("event", "shut, as it was found")
+    assert {p: p.stat() for p in gate.parent.iterdir()} == before
 
 
 # --- what stands when the daemon does not -------------------------------------

@@ -290,8 +290,8 @@ ends_what_takes_too_long(void **state)
 {
 	struct seen s = { 0 };
 	const char *pid_file = unit_file("pid", NULL);
-	char *script = xasprintf("sleep 60 & echo $! >%s; echo soon; wait",
-	    pid_file), *pid;
+	char *script = xasprintf("(trap '' TERM; exec sleep 60) & "
+	    "echo $! >%s; echo soon; wait", pid_file), *pid;
 	int64_t end = clock_mono_ms() + DEADLINE_MS;
 
 	(void)state;

@@ -352,16 +352,23 @@ stops_at_once(void **state)
 	waiting = 1000;
 	facts(STATE_STOPPED, false, true, 0);
 	facts(STATE_PROBATION, false, true, 0.5);
+	go_to(0);
+	now += 30 * S;
 	s = release_due(&plan, now);
 	assert_int_equal(s.what, RELEASE_LIST);
 	p = release_listed(&plan, &s, waiting, now);
 	assert_int_equal(p.what, RELEASE_PORTION);
+	assert_int_equal(p.count, 20);
 	/* Listed again, while the portion is being released. */
 	facts(STATE_STOPPED, false, true, 0);
 	assert_int_equal(release_next_ms(&plan), 0);
 	release_done(&plan, &p, now);
 	release_failed(&plan, &p, now);
 	assert_int_equal(release_next_ms(&plan), 0);
+	facts(STATE_PROBATION, false, true, 0);
+	release_done(&plan, &p, now);
+	assert_int_equal(release_next_ms(&plan), now);
+	facts(STATE_STOPPED, false, true, 0);
 	/* A listing that comes too late starts nothing. */
 	facts(STATE_PROBATION, false, true, 0);
 	s = release_due(&plan, now);
