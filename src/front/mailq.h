@@ -80,7 +80,7 @@ void		 mailq_release(struct mailq *, const char *const *ids,
 
 /*
  * One line of postqueue -j.  False if it is no message at all; *waits is
- * true if it waits for egress.  Pure, for tests and the fuzzer.
+ * true if it waits for egress.  Pure.
  */
 bool		 mailq_parse(const char *line, size_t bytes,
 		    const char *egress, struct mailq_message *, bool *active,
