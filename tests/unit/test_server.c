@@ -16,11 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "dialog.h"
 #include "front/server.h"
 #include "unit.h"
 
 #define CLIENTS_MAX	4
+#define MANY		20
 #define IDLE_MS		300
 #define AT_WORK_MS	100	/* as server.c has it */
 #define FOREVER_MS	(3600 * 1000)
@@ -66,7 +68,6 @@ static struct server_protocol protocol = {
 	.kind = FRONT_POLICY,
 	.request_max = 1024,
 	.answer_max = 1024,
-	.clients_max = CLIENTS_MAX,
 	.parser_size = sizeof(size_t),
 	.take = take,
 };
@@ -87,6 +88,7 @@ before(void **state)
 	(void)state;
 	where.kind = ENDPOINT_UNIX;
 	snprintf(where.path, sizeof(where.path), "%s/echo", unit_dir());
+	protocol.clients_max = CLIENTS_MAX;
 	sem_init(&waits, 0, 0);
 	sem_init(&go_on, 0, 0);
 	return 0;
@@ -114,6 +116,13 @@ ask(int fd)
 	expect(fd, "hello\n");
 }
 
+/* A test that waits for something in a loop ends all the same. */
+static time_t
+deadline(void)
+{
+	return time(NULL) + 10;
+}
+
 static void
 let_pass(int ms)
 {
@@ -125,6 +134,7 @@ let_pass(int ms)
 static void
 test_idle(void **state)
 {
+	time_t end = deadline();
 	int busy, idle;
 
 	(void)state;
@@ -132,8 +142,9 @@ test_idle(void **state)
 	idle = dial(&where);
 	ask(idle);
 	busy = dial(&where);
-	while (!has_ended(idle))
+	while (!has_ended(idle) && time(NULL) < end)
 		ask(busy);
+	assert_true(has_ended(idle));
 	ask(busy);
 	assert_int_equal(connections(), 1);
 	close(idle);
@@ -203,11 +214,41 @@ test_the_longest_idle_makes_room(void **state)
 	close_all(fd);
 }
 
+/* Where there are idle ones, new ones do not wait for one another. */
+static void
+test_many_new_ones(void **state)
+{
+	int64_t begin;
+	int fd[2 * MANY], i;
+
+	(void)state;
+	protocol.clients_max = MANY;
+	start(FOREVER_MS);
+	for (i = 0; i < MANY; i++) {
+		fd[i] = dial(&where);
+		ask(fd[i]);
+	}
+	let_pass(2 * AT_WORK_MS);
+	begin = clock_mono_ms();
+	for (; i < 2 * MANY; i++) {
+		fd[i] = dial(&where);
+		ask(fd[i]);
+	}
+	assert_true(clock_mono_ms() - begin < MANY * AT_WORK_MS / 2);
+	for (i = 0; i < MANY; i++)
+		expect_end(fd[i]);
+	for (; i < 2 * MANY; i++) {
+		ask(fd[i]);
+		close(fd[i]);
+	}
+}
+
 /* All at work: a new one is served all the same, and so are those that come
  * after it. */
 static void
 test_nobody_starves(void **state)
 {
+	time_t end = deadline();
 	int fd[CLIENTS_MAX], i, next;
 
 	(void)state;
@@ -219,8 +260,9 @@ test_nobody_starves(void **state)
 		expect_end(fd[i % CLIENTS_MAX]);
 		fd[i % CLIENTS_MAX] = next;
 	}
-	while (connections() > CLIENTS_MAX)
+	while (connections() > CLIENTS_MAX && time(NULL) < end)
 		ask(next);
+	assert_int_equal(connections(), CLIENTS_MAX);
 	for (i = 0; i < CLIENTS_MAX; i++)
 		ask(fd[i]);
 	close_all(fd);
@@ -252,6 +294,7 @@ test_who_has_asked_is_not_closed(void **state)
 static void
 test_who_leaves_makes_room(void **state)
 {
+	time_t end = deadline();
 	int fd[CLIENTS_MAX], more, i;
 
 	(void)state;
@@ -259,7 +302,7 @@ test_who_leaves_makes_room(void **state)
 	dial_all(fd);
 	for (i = 0; i < CLIENTS_MAX; i++) {
 		close(fd[i]);
-		while (connections() == CLIENTS_MAX)
+		while (connections() == CLIENTS_MAX && time(NULL) < end)
 			let_pass(1);
 		fd[i] = more = dial(&where);
 		ask(more);
@@ -372,6 +415,8 @@ main(void)
 	    test_half_a_request_is_idle_too);
 	unit_claim("the longest idle one makes room for a new one",
 	    test_the_longest_idle_makes_room);
+	unit_claim("many new ones do not wait where there are idle ones",
+	    test_many_new_ones);
 	unit_claim("a new one is served also where all are at work",
 	    test_nobody_starves);
 	unit_claim("who has asked is answered and not closed",

@@ -379,6 +379,32 @@ test_who_asks_and_hangs_up_is_answered(void **state)
 	expect_end(fd);
 }
 
+/* Its answers do not fit into the socket, and the end is seen before they
+ * are out. */
+static void
+test_who_hangs_up_gets_all_answers(void **state)
+{
+	char *reply = malloc(NETSTRING_WHOLE + 1);
+	int fd = dial(&where), other = dial(&where), i;
+
+	(void)state;
+	assert_non_null(reply);
+	memset(reply, 'x', NETSTRING_WHOLE);
+	memcpy(reply, "100000:OK ", 10);
+	strcpy(reply + NETSTRING_WHOLE - 1, ",");
+	put(fd, "9:longest x,9:longest x,9:longest x,9:longest x,");
+	shutdown(fd, SHUT_WR);
+	for (i = 0; i < 3; i++) {
+		put(other, "6:echo a,");
+		expect(other, "4:OK a,");
+	}
+	for (i = 0; i < 4; i++)
+		expect(fd, reply);
+	expect_end(fd);
+	close(other);
+	free(reply);
+}
+
 static void
 test_who_asks_and_goes_hurts_nobody(void **state)
 {
@@ -520,6 +546,8 @@ main(void)
 	    test_who_does_not_read_is_not_read_from);
 	unit_claim("who asks and hangs up is answered",
 	    test_who_asks_and_hangs_up_is_answered);
+	unit_claim("who hangs up gets all answers",
+	    test_who_hangs_up_gets_all_answers);
 	unit_claim("who asks and goes hurts nobody",
 	    test_who_asks_and_goes_hurts_nobody);
 	unit_claim("a stop while clients talk",
