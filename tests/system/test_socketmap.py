@@ -245,6 +245,20 @@ def test_postfix_does_not_notice_a_restart(d, postfix, sink):
     assert "socketmap" not in pf.log(), "not even a warning"
 
 
+def test_a_changed_endpoint_takes_a_restart(d):
+    mark = d.mark()
+    other = d.dir / "other.sock"
+    d.write_conf({"listen": {"socketmap": "unix:%s" % other}})
+    d.reload()
+    d.wait_log("listen has changed: that takes a restart", since=mark)
+    assert is_stop(look_up(d, "route", "a@example.org"))
+    assert not other.exists()
+    d.restart()
+    assert not d.map.exists()
+    with Socketmap(other) as m:
+        assert is_stop(m.ask("route", "a@example.org"))
+
+
 # -- never a late one
 
 class Asker(threading.Thread):
