@@ -45,8 +45,9 @@ draw(const char *name, const char *domain)
 	h ^= h >> 33;
 	h *= 0xc4ceb9fe1a85ec53ull;
 	h ^= h >> 33;
-	/* Never 0 or 1: its logarithm is divided by. */
-	return ((double)(h >> 11) + 0.5) / 9007199254740992.0;
+	/* Never 0 or 1, for its logarithm is divided by: 52 bits and the half
+	 * are what a double can tell apart. */
+	return ((double)(h >> 12) + 0.5) / 4503599627370496.0;
 }
 
 /* How much egress wants mail of this domain: the highest takes it. */
@@ -107,12 +108,11 @@ pool_refusal(const struct view *v, size_t egress, int64_t now_ms)
 	const struct party_view *f = &v->egress[egress];
 	const struct override *by;
 
-	if (pool_egress_state(v, egress, now_ms, &by) == STATE_STOPPED &&
-	    (by != NULL || f->state == STATE_STOPPED))
-		return "is stopped";
-	/* An operator's "send" lets its own mail out, not that of others. */
-	if (f->state == STATE_SENDING && v->pools[e->pool].guarded)
-		return "is kept from being the next";
+	if (pool_egress_state(v, egress, now_ms, &by) == STATE_STOPPED)
+		return by == NULL && f->state == STATE_SENDING ?
+		    "is kept from being the next" : "is stopped";
+	/* An operator's "send" lets its own mail out, not that of others;
+	 * only what was guarded and nothing else goes on as before. */
 	if (f->state == STATE_STOPPED)
 		return "is listed";
 	if (f->state == STATE_PROBATION)
