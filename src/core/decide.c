@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,12 +294,15 @@ share_of(const struct policy *p, const struct party_view *e, int64_t now_ms)
 	if (p->resume_ramp_ms <= 0)
 		return 1;
 	share = elapsed / (double)p->resume_ramp_ms;
-	/* As much again as was good so far, where we know how much there
-	 * could have been. */
-	if (e->usual > 0 && elapsed > 0) {
-		good = ((double)p->resume_canaries +
-		    2 * (double)e->accepted) /
-		    (e->usual * elapsed / TRAFFIC_HOUR_MS);
+	/* No more than what has gone proves, where we know how much there
+	 * could have been.  While the usual mail comes, twice what has gone is
+	 * the square of the time's share of the whole ramp's; with less of it
+	 * the share grows more slowly, and never shrinks: who was let out once
+	 * is not refused later. */
+	if (e->usual > 0) {
+		good = sqrt(((double)p->resume_canaries +
+		    2 * (double)e->accepted) / (e->usual *
+		    (double)p->resume_ramp_ms / TRAFFIC_HOUR_MS));
 		if (share > good)
 			share = good;
 	}
