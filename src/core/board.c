@@ -22,6 +22,7 @@
 
 #define EVENTS_MAX	100000	/* nobody drains them: a bug, not a flood */
 #define OVERRIDES_MAX	10000	/* what people can have meant */
+#define USUAL_MAX	1e9	/* messages an hour: more than there are */
 
 static const char *const state_names[] = {
 	"sending", "stopped", "probation",
@@ -827,6 +828,7 @@ board_target(const struct board *b, const char *target, char *out)
 {
 	const char *wrong = normal_target(target, out);
 	int egress;
+	size_t i;
 
 	if (wrong != NULL)
 		return wrong;
@@ -839,6 +841,12 @@ board_target(const struct board *b, const char *target, char *out)
 		text_copy(out, BOARD_NAME_MAX, b->policy->egress[egress].name);
 	else if (strcasecmp(out, "all") == 0)
 		text_copy(out, BOARD_NAME_MAX, "all");
+	for (i = 0; strncmp(out, "provider:", 9) == 0 &&
+	    i < b->policy->provider_count; i++) {
+		if (text_same(b->policy->providers[i].name, out + 9))
+			text_copy(out + 9, BOARD_NAME_MAX - 9,
+			    b->policy->providers[i].name);
+	}
 	return NULL;
 }
 
@@ -998,7 +1006,13 @@ void
 board_restore_standing(struct board *b, size_t egress,
     const struct standing *s)
 {
+	struct usual *u = &b->egress[egress].standing.usual;
+
 	b->egress[egress].standing = *s;
+	/* It comes from a file: what nobody can have counted is not known. */
+	if (!(u->per_hour >= 0 && u->per_hour <= USUAL_MAX) ||
+	    u->hours < 0 || u->hours > TRAFFIC_KNOWN_HOURS)
+		*u = (struct usual){ 0 };
 	b->dirty = true;
 }
 
@@ -1219,7 +1233,7 @@ board_set_fresh(struct board *b, size_t egress)
 }
 
 static void
-guard_event(struct board *b, size_t pool, int64_t now_ms)
+guard_event(struct board *b, size_t pool, size_t left, int64_t now_ms)
 {
 	const struct pool *p = &b->policy->pools[pool];
 	const struct pool_view *g = &b->pools[pool];
@@ -1237,11 +1251,29 @@ guard_event(struct board *b, size_t pool, int64_t now_ms)
 		    "\"mailbrake send NAME\" lets one go on", p->name,
 		    g->stopped, duration_text(p->burn_window_ms, window),
 		    p->burn_limit);
+	else if (left == 0)
+		snprintf(e->text, sizeof(e->text), "pool %s: none of its "
+		    "egresses is left to be kept from being the next",
+		    p->name);
 	else
 		snprintf(e->text, sizeof(e->text), "pool %s: no longer more "
 		    "than %d egresses stopped within %s: the others go on",
 		    p->name, p->burn_limit,
 		    duration_text(p->burn_window_ms, window));
+}
+
+/* How many egresses of a pool are not back from a stop after since_ms. */
+static size_t
+stopped_since(const struct board *b, const struct pool *p, int64_t since_ms)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < p->egress_count; i++) {
+		const struct standing *s = &b->egress[p->egress[i]].standing;
+
+		n += s->state != STATE_SENDING && s->stopped_ms > since_ms;
+	}
+	return n;
 }
 
 /* How many were stopped lately and are not back; the pool is guarded while
@@ -1251,28 +1283,26 @@ tick_pool(struct board *b, size_t pool, int64_t now_ms, int64_t *next)
 {
 	const struct pool *p = &b->policy->pools[pool];
 	struct pool_view *g = &b->pools[pool], before = *g;
+	int64_t lately = now_ms - p->burn_window_ms;
 	size_t i, left = 0;
-	int64_t oldest = 0;
 
-	g->stopped = 0;
-	for (i = 0; i < p->egress_count; i++) {
-		const struct standing *s = &b->egress[p->egress[i]].standing;
-
-		if (s->state == STATE_SENDING) {
-			left++;
-			continue;
-		}
-		if (s->stopped_ms == 0 ||
-		    now_ms - s->stopped_ms >= p->burn_window_ms)
-			continue;
-		g->stopped++;
-		sooner(&oldest, s->stopped_ms + p->burn_window_ms);
-	}
+	for (i = 0; i < p->egress_count; i++)
+		left += b->egress[p->egress[i]].standing.state ==
+		    STATE_SENDING;
+	g->stopped = stopped_since(b, p, lately);
 	g->guarded = p->burn_limit > 0 &&
 	    g->stopped > (size_t)p->burn_limit && left > 0;
-	g->until_ms = g->guarded ? oldest : 0;
+	g->until_ms = 0;
+	/* It ends with the first stop after which there were few enough. */
+	for (i = 0; i < p->egress_count && g->guarded; i++) {
+		int64_t t = b->egress[p->egress[i]].standing.stopped_ms;
+
+		if (t > lately && stopped_since(b, p, t) <=
+		    (size_t)p->burn_limit)
+			sooner(&g->until_ms, t + p->burn_window_ms);
+	}
 	if (g->guarded != before.guarded)
-		guard_event(b, pool, now_ms);
+		guard_event(b, pool, left, now_ms);
 	if (memcmp(&before, g, sizeof(before)) != 0)
 		b->dirty = true;
 	sooner(next, g->until_ms);
@@ -1301,14 +1331,16 @@ tick_volume(struct board *b, size_t egress, int64_t now_ms)
 	struct standing *s = &party->standing;
 	struct volume *v = &party->volume;
 	bool as_usual = pool_as_usual(b, e->pool, now_ms), full;
-	uint64_t own = v->passed, accepted = v->accepted;
+	uint64_t accepted = v->accepted;
 	double limit;
 
 	if (volume_read(v, e->traffic, &s->usual, as_usual, now_ms))
 		b->dirty = true;
 	if (s->state == STATE_PROBATION && v->accepted != accepted)
 		b->dirty = true;
-	if (s->fresh && v->passed != own) {
+	/* Nobody moves mail here as long as it is fresh: what was counted is
+	 * its own. */
+	if (s->fresh && v->used) {
 		s->fresh = false;
 		b->dirty = true;
 	}
@@ -1461,9 +1493,13 @@ new_egress(struct party *now, const struct traffic *traffic, int64_t now_ms)
 void
 board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 {
-	struct board old = *b;
+	struct board old;
 	size_t i;
 
+	/* What was counted until now, for the counters are new ones. */
+	for (i = 0; i < b->policy->egress_count; i++)
+		tick_volume(b, i, now_ms);
+	old = *b;
 	b->policy = policy_ref(p);
 	b->listings = NULL;
 	b->listing_count = 0;

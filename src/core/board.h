@@ -107,8 +107,8 @@ struct standing {
 	int		 score;
 	int64_t		 stopped_ms;	/* stopped last; 0 never */
 	struct usual	 usual;
-	bool		 fresh;		/* never used before: no message of
-					 * its own was ever seen */
+	bool		 fresh;		/* never used before: no message was
+					 * ever seen to leave by it */
 };
 
 enum event_kind {
@@ -239,7 +239,7 @@ enum state	 board_effective(const struct board *, size_t egress,
 
 /* The guard of a pool, now. */
 const struct pool_view *board_pool(const struct board *, size_t pool);
-/* What this hour brought; NULL never. */
+/* What this hour brought. */
 const struct volume *board_volume(const struct board *, size_t egress);
 /* The MTA's configuration was seen to ask the gate of this egress, or not:
  * only then may mail be taken that the gate has to keep. */

@@ -22,7 +22,10 @@ read_counters(struct volume *v, const struct traffic *t, uint64_t *rerouted)
 	v->passed = passed;
 	v->rerouted = moved;
 	v->delivered = delivered;
-	return seen > gone ? seen : gone;
+	if (gone > seen)
+		seen = gone;
+	v->used = v->used || seen > 0;
+	return seen;
 }
 
 void
@@ -32,6 +35,7 @@ volume_begin(struct volume *v, const struct traffic *t, int64_t now_ms)
 
 	*v = (struct volume){ .hour_ms = now_ms };
 	read_counters(v, t, &rerouted);
+	v->used = false;
 	v->delivered_before = v->delivered;
 }
 

@@ -33,6 +33,7 @@ struct volume {
 	uint64_t	 hour_rerouted;
 	bool		 tainted;	/* the hour says nothing of what is
 					 * usual */
+	bool		 used;		/* anything was counted */
 	uint64_t	 accepted;	/* since the standing changed */
 	uint64_t	 delivered_before;	/* ... and delivered then */
 };

@@ -554,6 +554,29 @@ test_target(void **state)
 		unit_says(s.log, r->why);
 }
 
+/* Redis minds the case of its keys. */
+static void
+test_target_spelling(void **state)
+{
+	static const char *const spelt[][2] = {
+		{ "MX1", "mx1" }, { "ALL", "all" },
+		{ "provider:GMail", "provider:gmail" },
+		{ "provider:T-Online", "provider:t-online" },
+	};
+	char out[BOARD_NAME_MAX], *conf;
+	size_t i;
+
+	(void)state;
+	conf = xasprintf(CONF "providers = \"%s\";",
+	    unit_source("etc/providers.conf"));
+	scene_open(&s, conf);
+	free(conf);
+	for (i = 0; i < COUNT(spelt); i++) {
+		assert_null(board_target(s.board, spelt[i][0], out));
+		assert_string_equal(out, spelt[i][1]);
+	}
+}
+
 static void
 test_long_target(void **state)
 {
@@ -932,6 +955,204 @@ test_names(void **state)
 		assert_non_null(health_name((enum health)i));
 }
 
+/* --- pools and volumes --------------------------------------------------- */
+
+#define POOL	EGRESSES "lists = ( { zone = \"e.w.example\"; } );\n"
+
+static struct traffic *
+counters(const char *egress)
+{
+	return board_policy(s.board)->egress[scene_egress(&s,
+	    egress)].traffic;
+}
+
+/* What the front ends and the gate counted is not lost by a reload, and what
+ * was let out of a probation stays let out. */
+static void
+test_volume_reload(void **state)
+{
+	const struct view *v;
+	int i;
+
+	(void)state;
+	scene_open(&s, POOL);
+	counters("mx1")->delivered = 7;
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_delist(&s, MX1, "e.w.example");
+	scene_pass(&s, 16 * MINUTE);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_PROBATION);
+	counters("mx1")->passed = 3;
+	counters("mx1")->delivered += 4;
+	scene_pass(&s, MINUTE);
+	assert_int_equal(board_volume(s.board, 0)->accepted, 4);
+	/* Not looked at before the reload. */
+	counters("mx1")->delivered += 5;
+	for (i = 0; i < 3; i++) {
+		scene_reload(&s, POOL);
+		assert_int_equal(counters("mx1")->delivered, 0);
+		assert_int_equal(board_volume(s.board, 0)->accepted, 9);
+		assert_int_equal(board_volume(s.board, 0)->hour, 16);
+		v = board_view_get(s.board);
+		assert_int_equal(counters("mx1")->delivered -
+		    v->egress[0].delivered_before, 9);
+		assert_int_equal(v->egress[0].accepted, 9);
+		view_put(v);
+	}
+	counters("mx1")->delivered = 1;
+	scene_pass(&s, MINUTE);
+	assert_int_equal(board_volume(s.board, 0)->accepted, 10);
+	assert_int_equal(board_volume(s.board, 0)->hour, 17);
+}
+
+static void
+test_volume_reload_order(void **state)
+{
+	struct standing st = { .usual = { .per_hour = 40, .hours = 24 },
+	    .stopped_ms = SCENE_START - HOUR };
+
+	(void)state;
+	scene_open(&s, POOL);
+	board_restore_standing(s.board, 1, &st);
+	board_set_gated(s.board, 1, true);
+	counters("mx2")->passed = 6;
+	scene_reload(&s, "egress = ( { name = \"mx2\"; addresses = \"" MX2
+	    "\"; }, { name = \"mx7\"; addresses = \"203.0.113.70\"; } );\n"
+	    "lists = ( { zone = \"e.w.example\"; } );\n");
+	assert_int_equal(board_volume(s.board, 0)->hour, 6);
+	assert_int_equal(board_volume(s.board, 1)->hour, 0);
+	assert_int_equal(board_standing(s.board, 0)->usual.hours, 24);
+	assert_int_equal(board_standing(s.board, 0)->stopped_ms,
+	    SCENE_START - HOUR);
+	assert_false(board_standing(s.board, 0)->fresh);
+	assert_true(board_standing(s.board, 1)->fresh);
+}
+
+static void
+test_view_of_volumes(void **state)
+{
+	struct standing st = { .usual = { .per_hour = 40, .hours = 24 },
+	    .fresh = true };
+	const struct view *v;
+
+	(void)state;
+	scene_open(&s, POOL);
+	v = board_view_get(s.board);
+	assert_true(v->egress[0].usual == 0);
+	assert_false(v->egress[0].fresh || v->egress[0].gated ||
+	    v->egress[0].full);
+	view_put(v);
+	board_restore_standing(s.board, 0, &st);
+	st.usual.hours = 23;	/* is not known yet */
+	board_restore_standing(s.board, 1, &st);
+	board_set_gated(s.board, 0, true);
+	board_publish(s.board);
+	v = board_view_get(s.board);
+	assert_true(v->egress[0].usual == 40 && v->egress[1].usual == 0);
+	assert_true(v->egress[0].fresh);
+	assert_true(v->egress[0].gated && !v->egress[1].gated);
+	view_put(v);
+	board_set_gated(s.board, 0, false);
+	board_publish(s.board);
+	v = board_view_get(s.board);
+	assert_false(v->egress[0].gated);
+	view_put(v);
+	/* The same again is no news. */
+	board_set_gated(s.board, 0, false);
+	v = board_view_get(s.board);
+	board_publish(s.board);
+	assert_int_equal(board_generation(s.board), v->generation);
+	view_put(v);
+}
+
+/* The gate's next question must know what has been let out. */
+static void
+test_view_of_probation(void **state)
+{
+	const struct view *v;
+
+	(void)state;
+	scene_open(&s, POOL);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	counters("mx1")->delivered = 20;
+	scene_delist(&s, MX1, "e.w.example");
+	scene_pass(&s, 16 * MINUTE);
+	v = board_view_get(s.board);
+	assert_int_equal(v->egress[0].state, STATE_PROBATION);
+	assert_int_equal(v->egress[0].delivered_before, 20);
+	assert_int_equal(v->egress[0].accepted, 0);
+	view_put(v);
+	counters("mx1")->passed = 2;
+	scene_tick(&s);
+	v = board_view_get(s.board);
+	assert_int_equal(v->egress[0].accepted, 2);
+	assert_int_equal(v->egress[0].delivered_before, 20);
+	view_put(v);
+}
+
+static const struct usual_row {
+	const char	*claim;
+	double		 per_hour;
+	int		 hours;
+	bool		 known;
+} usual_rows[] = {
+	{ "what was usual is usual", 1234.5, 24, true },
+	{ "nothing as well", 0, 24, true },
+	{ "of an hour too", 5, 1, true },
+	{ "no number is", 0.0 / 0.0, 24, false },
+	{ "nor one without end", 1e308, 24, false },
+	{ "nor less than nothing", -1, 24, false },
+	{ "nor hours before the first", 5, -1, false },
+	{ "nor more hours than are counted", 5, 1000000, false },
+};
+
+static void
+test_usual(void **state)
+{
+	const struct usual_row *r = *state;
+	struct standing st = { .state = STATE_STOPPED,
+	    .usual = { .per_hour = r->per_hour, .hours = r->hours } };
+
+	scene_open(&s, POOL);
+	board_restore_standing(s.board, 0, &st);
+	assert_int_equal(board_standing(s.board, 0)->usual.hours, r->known ?
+	    r->hours : 0);
+	assert_true(board_standing(s.board, 0)->usual.per_hour == (r->known ?
+	    r->per_hour : 0));
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	scene_pass(&s, 3 * HOUR);
+}
+
+/* The guard is of the pool, and goes with it. */
+static void
+test_guard_reload(void **state)
+{
+	(void)state;
+	scene_open(&s, "egress = ( { name = \"mx1\"; addresses = \"" MX1
+	    "\"; }, { name = \"mx2\"; addresses = \"" MX2 "\"; }, "
+	    "{ name = \"mx3\"; addresses = \"203.0.113.9\"; } );\n"
+	    "pools = ( { name = \"p\"; egress = [\"mx1\", \"mx2\", "
+	    "\"mx3\"]; burn_limit = 1; } );\n"
+	    "lists = ( { zone = \"e.w.example\"; } );\n");
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_list(&s, MX2, "e.w.example", BAD);
+	assert_true(board_pool(s.board, 0)->guarded);
+	assert_int_equal(board_effective(s.board, 2, s.now_ms, NULL),
+	    STATE_STOPPED);
+	scene_hush(&s);
+	/* A greater limit opens it with the reload, and says so. */
+	scene_reload(&s, "egress = ( { name = \"mx1\"; addresses = \"" MX1
+	    "\"; }, { name = \"mx2\"; addresses = \"" MX2 "\"; }, "
+	    "{ name = \"mx3\"; addresses = \"203.0.113.9\"; }, "
+	    "{ name = \"mx4\"; addresses = \"203.0.113.10\"; } );\n"
+	    "pools = ( { name = \"q\"; egress = \"mx4\"; }, "
+	    "{ name = \"p\"; egress = [\"mx1\", \"mx2\", \"mx3\"]; burn_limit = 2; } );\n"
+	    "lists = ( { zone = \"e.w.example\"; } );\n");
+	assert_false(board_pool(s.board, 1)->guarded);
+	unit_says(s.log, "pool p: no longer more than 2 egresses stopped");
+	assert_int_equal(board_effective(s.board, 2, s.now_ms, NULL),
+	    STATE_SENDING);
+}
+
 int
 main(void)
 {
@@ -964,6 +1185,7 @@ main(void)
 	unit_claim("a reason is one clean line",
 	    test_override_reason_is_clean);
 	unit_rows(target_rows, test_target);
+	unit_claim("what is known is spelt in one way", test_target_spelling);
 	unit_claim("the longest target is kept whole", test_long_target);
 	unit_claim("there is an end to overrides, and they stay sorted",
 	    test_many_overrides);
@@ -996,5 +1218,16 @@ main(void)
 	unit_claim("observe mode decides, and says that mail passes",
 	    test_observe);
 	unit_claim("every state, event and health has a name", test_names);
+	unit_claim("a reload loses no count, and lets nothing out twice",
+	    test_volume_reload);
+	unit_claim("volumes go with the name of their egress",
+	    test_volume_reload_order);
+	unit_claim("front ends see what is usual when it is known",
+	    test_view_of_volumes);
+	unit_claim("they see where a probation stands",
+	    test_view_of_probation);
+	unit_rows(usual_rows, test_usual);
+	unit_claim("a reload opens a guard that is none any more",
+	    test_guard_reload);
 	return unit_run("board");
 }

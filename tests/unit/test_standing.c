@@ -359,6 +359,35 @@ test_changed_limit(void **state)
 	assert_int_equal(s.until_ms, T + 16 * M);
 }
 
+/* The guard of a pool counts from it. */
+static void
+test_stopped_at(void **state)
+{
+	struct policy p = usual();
+	struct standing s = { .since_ms = T - D };
+	enum state from;
+	int64_t now;
+
+	(void)state;
+	standing_step(&s, &p, 0, T, T, &from);
+	assert_int_equal(s.stopped_ms, 0);
+	standing_step(&s, &p, 100, T, T, &from);
+	assert_int_equal(s.stopped_ms, T);
+	/* Listed still, and by more: it was stopped then, not now. */
+	standing_step(&s, &p, 200, T + H, T + H, &from);
+	assert_int_equal(s.stopped_ms, T);
+	now = until_state(&s, &p, 0, T + H, STATE_PROBATION);
+	assert_int_equal(s.stopped_ms, T);
+	/* A relapse is a stop. */
+	standing_step(&s, &p, 100, now + M, now + M, &from);
+	assert_int_equal(s.stopped_ms, now + M);
+	now = until_state(&s, &p, 0, now + H, STATE_SENDING);
+	assert_true(s.stopped_ms < now);
+	/* The clock was set back: not ahead of it. */
+	standing_step(&s, &p, 0, T - D, T - D, &from);
+	assert_int_equal(s.stopped_ms, T - D);
+}
+
 int
 main(void)
 {
@@ -376,5 +405,6 @@ main(void)
 	unit_claim("a clock set back loses nothing", test_clock_set_back);
 	unit_claim("a changed limit acts at once, both ways",
 	    test_changed_limit);
+	unit_claim("it is known when it was stopped last", test_stopped_at);
 	return unit_run("standing");
 }

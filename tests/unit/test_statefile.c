@@ -194,7 +194,14 @@ restart(const char *conf)
 static void
 everything(void)
 {
+	struct standing mx3;
+
 	scene_open(&a, CONF);
+	/* Used on and off, and one that nobody ever used. */
+	mx3 = *board_standing(a.board, 2);
+	mx3.usual = (struct usual){ .per_hour = 1234.0625, .hours = 17 };
+	mx3.fresh = true;
+	board_restore_standing(a.board, 2, &mx3);
 	scene_list(&a, "203.0.113.9", "bl.example", BAD);
 	scene_delist(&a, "203.0.113.9", "bl.example");
 	scene_pass(&a, 20 * MINUTE);
@@ -225,6 +232,10 @@ same_standing(const struct standing *x, const struct standing *y)
 	assert_int_equal(x->resumed_ms, y->resumed_ms);
 	assert_int_equal(x->relapses, y->relapses);
 	assert_int_equal(x->score, y->score);
+	assert_int_equal(x->stopped_ms, y->stopped_ms);
+	assert_int_equal(x->usual.hours, y->usual.hours);
+	assert_true(x->usual.per_hour == y->usual.per_hour);
+	assert_int_equal(x->fresh, y->fresh);
 }
 
 static const struct listing *
@@ -321,6 +332,73 @@ test_first_start(void **state)
 	assert_int_equal(board_listing_count(b.board), 0);
 	assert_int_equal(board_override_count(b.board), 0);
 	assert_int_equal(scene_state(&b, "mx1"), STATE_SENDING);
+}
+
+/* What the file does not know came while the daemon was away; at the very
+ * first start all is taken as it is. */
+static void
+test_fresh(void **state)
+{
+	(void)state;
+	scene_open(&a, "egress = ( { name = \"mx1\"; addresses = \"" MX1
+	    "\"; } );\nlists = ( { zone = \"bl.example\"; } );\n");
+	assert_false(board_standing(a.board, 0)->fresh);
+	save();
+	assert_true(restart(CONF));
+	assert_false(board_standing(b.board, 0)->fresh);
+	assert_true(board_standing(b.board, 1)->fresh);
+	assert_true(board_standing(b.board, 2)->fresh);
+	scene_close(&b);
+	assert_int_equal(unlink(path), 0);
+	assert_true(restart(CONF));
+	assert_false(board_standing(b.board, 1)->fresh);
+}
+
+/* A file of the version before knows nothing of volumes. */
+static void
+test_without_volumes(void **state)
+{
+	static const char text[] = "{\"mailbrake\": 1, \"egress\": ["
+	    "{\"name\": \"mx1\", \"state\": \"stopped\", \"since\": 5, "
+	    "\"until\": 0, \"clean_since\": 0, \"resumed\": 0, "
+	    "\"relapses\": 3}, {\"name\": \"mx2\", \"state\": \"sending\"}, "
+	    "{\"name\": \"mx3\", \"state\": \"sending\"}]}";
+
+	(void)state;
+	put(path, text, strlen(text));
+	assert_true(restart(CONF));
+	assert_int_equal(scene_state(&b, "mx1"), STATE_STOPPED);
+	assert_int_equal(board_standing(b.board, 0)->relapses, 3);
+	assert_int_equal(board_standing(b.board, 0)->stopped_ms, 0);
+	assert_int_equal(board_standing(b.board, 0)->usual.hours, 0);
+	assert_false(board_standing(b.board, 1)->fresh);
+}
+
+/* Numbers that nobody can have written do not take the state with them. */
+static void
+test_hostile_volumes(void **state)
+{
+	static const char text[] = "{\"mailbrake\": 1, \"egress\": ["
+	    "{\"name\": \"mx1\", \"state\": \"stopped\", "
+	    "\"per_hour\": 1e308, \"hours\": 24}, "
+	    "{\"name\": \"mx2\", \"state\": \"probation\", "
+	    "\"per_hour\": -5, \"hours\": 24}, "
+	    "{\"name\": \"mx3\", \"state\": \"stopped\", "
+	    "\"per_hour\": 100, \"hours\": -1}]}";
+
+	(void)state;
+	put(path, text, strlen(text));
+	assert_true(restart(CONF));
+	/* Past the hour that a number would be learned in. */
+	scene_pass_silently(&b, 3 * HOUR);
+	scene_close(&a);
+	a = b;
+	b = (struct scene){ .board = NULL };
+	save();
+	assert_true(restart(CONF));
+	assert_int_equal(scene_state(&b, "mx1"), STATE_STOPPED);
+	assert_int_equal(scene_state(&b, "mx2"), STATE_PROBATION);
+	assert_int_equal(scene_state(&b, "mx3"), STATE_STOPPED);
 }
 
 static void
@@ -880,6 +958,10 @@ main(void)
 	unit_claim("a restart goes on where it was, and releases nothing",
 	    test_goes_on);
 	unit_claim("a first start has nothing to read", test_first_start);
+	unit_claim("what the file does not know is new", test_fresh);
+	unit_claim("a file without volumes is good", test_without_volumes);
+	unit_claim("volumes that cannot be are not believed",
+	    test_hostile_volumes);
 	unit_claim("what was not confirmed is not kept",
 	    test_suspicion_is_not_kept);
 	unit_claim("a word that ended meanwhile is not kept",
