@@ -111,6 +111,36 @@ static const struct bad_row {
 	    { "pools[0].submission", "\"reject\"",
 	    "\"tempfail\", \"accept\", \"hold\"" } },
 
+	/* Numbers of pools */
+	{ "a weight below nothing",
+	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\";\n"
+	    " weight = -1; } );", 2, { "egress[0].weight", "-1", "0",
+	    "1000" } },
+	{ "a weight above all",
+	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\";\n"
+	    " weight = 1001; } );", 2, { "egress[0].weight", "1001" } },
+	{ "warmth that is a word",
+	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\";\n"
+	    " warm = \"yes\"; } );", 2, { "egress[0].warm", "\"yes\"",
+	    "true" } },
+	{ "a limit of rerouting below nothing",
+	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\"; } );\n"
+	    "pools = ( { name = \"p\"; egress = \"a\";\n"
+	    " reroute_limit = -1; } );", 3, { "pools[0].reroute_limit",
+	    "-1" } },
+	{ "a limit of burning that is none",
+	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\"; } );\n"
+	    "pools = ( { name = \"p\"; egress = \"a\";\n"
+	    " burn_limit = 0; } );", 3, { "pools[0].burn_limit", "0" } },
+	{ "no canaries", "resume = {\n canaries = 0;\n};", 2,
+	    { "resume.canaries", "0", "1" } },
+	{ "a directory of Postfix that is none",
+	    "postfix = {\n config_directory = \"etc\";\n};", 2,
+	    { "postfix.config_directory", "\"etc\"",
+	    "must be an absolute path" } },
+	{ "a flush that is a number", "postfix = { flush = 1; };", 1,
+	    { "postfix.flush", "1", "true" } },
+
 	/* Durations */
 	{ "a duration without a unit", "check = {\n interval = \"300\";\n};",
 	    2, { "check.interval", "\"300\"", "has no unit" } },
@@ -752,6 +782,11 @@ check_defaults(void)
 	assert_int_equal(p->resume_ramp_ms, 2 * H);
 	assert_int_equal(p->relapse_factor, 2);
 	assert_int_equal(p->resume_max_wait_ms, 24 * H);
+	assert_int_equal(p->resume_canaries, 10);
+	assert_string_equal(conf->gate_file, DEFAULT_GATE_FILE);
+	assert_false(conf->gate_file_given);
+	assert_string_equal(conf->postfix_config, "");
+	assert_true(conf->postfix_flush);
 	assert_int_equal(conf->milter.kind, ENDPOINT_UNIX);
 	assert_string_equal(conf->milter.path, DEFAULT_RUN_DIR
 	    "/milter.sock");
@@ -822,12 +857,13 @@ static const char full_text[] =
     "\"2001:db8::7\"]; transport = \"smtp\"; hostname = "
     "\"mx1.example.org\"; },\n"
     "  { name = \"mx2\"; addresses = [\"203.0.113.8\"]; "
-    "transport = \"mx2\"; },\n"
+    "transport = \"mx2\"; weight = 0; warm = true; },\n"
     "  { name = \"mx3\"; addresses = [\"203.0.113.9\"]; "
     "transport = [\"mx3\", \"slow\"]; } );\n"
     "pools = ( { name = \"default\"; egress = [\"mx2\", \"mx1\"]; "
     "choose = \"spread\"; actions = [\"reroute\", \"hold\"]; "
-    "submission = \"hold\"; burn_limit = 3; burn_window = \"12h\"; },\n"
+    "submission = \"hold\"; burn_limit = 3; burn_window = \"12h\"; "
+    "reroute_limit = 7; },\n"
     "  { name = \"bulk\"; egress = \"mx3\"; } );\n"
     "routes = ( { sender = \"@news.example.org\"; pool = \"bulk\"; },\n"
     "  { account = \"robot\"; recipient = \"x@example.net\"; "
@@ -840,7 +876,7 @@ static const char full_text[] =
     "  parallel = 64; confirm = 3; confirm_delay = \"0s\"; };\n"
     "stop = { score = 80; };\n"
     "resume = { clean = 5; after = \"1h\"; ramp = \"0s\"; "
-    "relapse_factor = 3; max_wait = \"2d\"; };\n"
+    "relapse_factor = 3; max_wait = \"2d\"; canaries = 25; };\n"
     "lists = ( { zone = \"bl.example.net\"; weight = 40; } );\n"
     "catalogue = \"\";\n"
     "listen = { milter = \"inet:127.0.0.1:8891\"; "
@@ -848,7 +884,10 @@ static const char full_text[] =
     "redis = { server = \"[::1]:6380\"; prefix = \"mb:\"; "
     "username = \"u\"; password = \"p\"; database = 3; };\n"
     "state_file = \"\";\n"
-    "gate_file = \"\";\n"
+    "gate_file = \"lmdb:/var/lib/x/gate\";\n"
+    "postfix = { config_directory = \"/etc/postfix-out\"; "
+    "flush = false; };\n"
+    "providers = \"\";\n"
     "hooks = \"\";\n"
     "user = \"daemon\";\n";
 
@@ -885,6 +924,18 @@ test_full(void **state)
 	assert_int_equal(p->pools[1].submission, SUBMISSION_UNSET);
 	assert_int_equal(p->pools[0].burn_limit, 3);
 	assert_int_equal(p->pools[0].burn_window_ms, 12 * H);
+	assert_int_equal(p->pools[0].reroute_limit, 7);
+	assert_int_equal(p->pools[1].reroute_limit, 3);
+	assert_int_equal(p->pools[1].burn_limit, 2);
+	assert_int_equal(p->pools[1].burn_window_ms, D);
+	assert_int_equal(p->pools[1].choose, CHOOSE_FAILOVER);
+	assert_int_equal(p->egress[0].weight, 1);
+	assert_int_equal(p->egress[1].weight, 0);
+	assert_false(p->egress[0].warm);
+	assert_true(p->egress[1].warm);
+	/* Each counts for itself. */
+	assert_non_null(p->egress[0].traffic);
+	assert_ptr_not_equal(p->egress[0].traffic, p->egress[1].traffic);
 	assert_int_equal(p->route_count, 2);
 	assert_int_equal(p->routes[0].pool, 1);
 	assert_null(p->routes[0].account);
@@ -910,6 +961,12 @@ test_full(void **state)
 	assert_int_equal(p->resume_ramp_ms, 0);
 	assert_int_equal(p->relapse_factor, 3);
 	assert_int_equal(p->resume_max_wait_ms, 2 * D);
+	assert_int_equal(p->resume_canaries, 25);
+	assert_int_equal(p->provider_count, 0);
+	assert_string_equal(conf->gate_file, "lmdb:/var/lib/x/gate");
+	assert_true(conf->gate_file_given);
+	assert_string_equal(conf->postfix_config, "/etc/postfix-out");
+	assert_false(conf->postfix_flush);
 	assert_int_equal(p->list_count, 1);
 	assert_int_equal(p->lists[0].weight, 40);
 	assert_int_equal(conf->milter.port, 8891);
@@ -924,6 +981,149 @@ test_full(void **state)
 	assert_int_equal(conf->redis_database, 3);
 	assert_string_equal(conf->state_file, "");
 	assert_string_equal(conf->user, "daemon");
+}
+
+/* --- the gate's file, and receivers -------------------------------------- */
+
+static const struct gate_row {
+	const char	*claim;
+	const char	*file;
+	bool		 good;
+} gate_rows[] = {
+	{ "a gate file of no type", "/var/lib/mailbrake/gate", true },
+	{ "of a type", "hash:/var/lib/mailbrake/gate", true },
+	{ "of another", "cdb:/gate", true },
+	{ "with a colon in its path", "/var/lib/a:b/gate", true },
+	{ "none", "", true },
+	{ "a gate file must be absolute", "gate", false },
+	{ "with a type too", "hash:gate", false },
+	{ "a type alone is none", "hash:", false },
+};
+
+static void
+test_gate_file(void **state)
+{
+	const struct gate_row *r = *state;
+	char *text = xasprintf("\ngate_file = \"%s\";\n", r->file);
+
+	load(text);
+	free(text);
+	if (r->good) {
+		assert_non_null(conf);
+		assert_string_equal(conf->gate_file, r->file);
+		return;
+	}
+	assert_null(conf);
+	assert_int_equal(errs.error_count, 1);
+	unit_says(errs.lines[0], ":2: gate_file: ");
+	unit_says(errs.lines[0], "must be an absolute path");
+}
+
+static const struct providers_row {
+	const char	*claim;
+	const char	*text;
+	const char	*says;		/* NULL: it is good */
+} providers_rows[] = {
+	{ "a receiver is known by its domains", "providers = ( { name = "
+	    "\"big\"; domains = [\"Big.Example\", \"b\xc3\xbcro.example\"]; "
+	    "note = \"x\"; }, { name = \"t-1.x_y\"; domains = "
+	    "\"other.example\"; } );", NULL },
+	{ "no receivers at all", "", NULL },
+	{ "a receiver needs a name", "providers = ( { domains = "
+	    "\"a.example\"; } );", "needs a name" },
+	{ "of small letters", "providers = ( { name = \"Big\"; domains = "
+	    "\"a.example\"; } );", "small letters" },
+	{ "without spaces", "providers = ( { name = \"a b\"; domains = "
+	    "\"a.example\"; } );", "small letters" },
+	{ "a receiver needs domains", "providers = ( { name = \"big\"; } );",
+	    "provider \"big\" needs domains" },
+	{ "that are some", "providers = ( { name = \"big\"; domains = "
+	    "\"a..example\"; } );", "\"a..example\" has an empty label" },
+	{ "a receiver stands once", "providers = ( { name = \"big\"; "
+	    "domains = \"a.example\"; }, { name = \"big\"; domains = "
+	    "\"b.example\"; } );", "provider \"big\" stands twice" },
+	{ "a domain is of one receiver", "providers = ( { name = \"a\"; "
+	    "domains = \"a.example\"; }, { name = \"b\"; domains = "
+	    "\"x.a.example\"; } );", "belongs to provider \"a\" already" },
+	{ "a setting that there is none of", "providers = ( { name = "
+	    "\"big\"; domian = \"a.example\"; } );", "unknown setting" },
+};
+
+static void
+test_providers(void **state)
+{
+	const struct providers_row *r = *state;
+	char *text = xasprintf("providers = \"%s\";\n",
+	    unit_file("providers.conf", r->text));
+	const struct policy *p;
+
+	load(text);
+	free(text);
+	if (r->says != NULL) {
+		assert_null(conf);
+		assert_true(errs.error_count > 0);
+		unit_says(errs.lines[0], "providers.conf:1: ");
+		unit_says(errs.lines[0], r->says);
+		return;
+	}
+	assert_non_null(conf);
+	p = conf->policy;
+	assert_int_equal(policy_find_provider(p, NULL), -1);
+	if (r->text[0] == '\0') {
+		assert_int_equal(p->provider_count, 0);
+		return;
+	}
+	assert_int_equal(p->provider_count, 2);
+	assert_int_equal(policy_find_provider(p, "BIG.example"), 0);
+	assert_int_equal(policy_find_provider(p, "mx.big.example"), 0);
+	assert_int_equal(policy_find_provider(p, "bigbig.example"), -1);
+	assert_int_equal(policy_find_provider(p, "xn--bro-hoa.example"), 0);
+	assert_int_equal(policy_find_provider(p, "other.example"), 1);
+	assert_int_equal(policy_find_provider(p, "example"), -1);
+}
+
+static void
+test_providers_file(void **state)
+{
+	char *text = xasprintf("providers = \"%s\";\n",
+	    unit_source("etc/providers.conf"));
+	size_t i, k, j, m;
+	const struct policy *p;
+
+	(void)state;
+	load_good(text);
+	free(text);
+	/* The lists are all that is missing. */
+	assert_int_equal(errs.count, 1);
+	p = conf->policy;
+	assert_true(p->provider_count > 10);
+	assert_string_equal(p->providers[policy_find_provider(p,
+	    "hotmail.co.uk")].name, "microsoft");
+	/* No domain stands twice, or below that of another receiver. */
+	for (i = 0; i < p->provider_count; i++) {
+		const struct provider *a = &p->providers[i];
+
+		assert_true(a->domain_count > 0);
+		for (k = 0; k < a->domain_count; k++) {
+			assert_int_equal(policy_find_provider(p,
+			    a->domains[k]), i);
+			for (j = 0; j < p->provider_count; j++) {
+				const struct provider *b = &p->providers[j];
+
+				for (m = 0; m < b->domain_count; m++)
+					assert_true((i == j && k == m) ||
+					    strcmp(a->domains[k],
+					    b->domains[m]) != 0);
+			}
+		}
+	}
+	load("providers = \"providers.conf\";");
+	assert_null(conf);
+	unit_says(errs.lines[0], "providers: \"providers.conf\": must be an "
+	    "absolute path");
+	load("providers = \"/nowhere/providers.conf\";");
+	assert_null(conf);
+	unit_says(errs.lines[0], "/nowhere/providers.conf");
 }
 
 static void
@@ -1169,6 +1369,10 @@ main(void)
 	unit_claim("the shipped catalogue gives no word of complaint",
 	    test_whole_catalogue);
 	unit_claim("everything that can be set is set", test_full);
+	unit_rows(gate_rows, test_gate_file);
+	unit_rows(providers_rows, test_providers);
+	unit_claim("the shipped receivers are good, others may be named",
+	    test_providers_file);
 	unit_claim("egresses without a pool stand in for each other, or alone",
 	    test_pools_of_the_rest);
 	unit_claim("the first egress is smtp, the others go by their names",
