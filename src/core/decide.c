@@ -403,9 +403,10 @@ domain_lets(struct verdict *d, const struct view *v,
 /*
  * A growing share goes by its own way again.  The rest is sampled where
  * nothing is remembered: the gate counts deliveries, a front end draws by
- * sender and recipient.  Where another egress takes the rest, the route map
- * has to say the same for all mail of a sender, for the MTA keeps its answer
- * for a while; then the sender alone decides, at the front as well.
+ * sender and recipient.  Where another egress takes the rest, or no gate
+ * keeps it, the route map has to draw, and to say the same for all mail of a
+ * sender, for the MTA keeps its answer for a while; then the sender alone
+ * decides, at the front as well.
  */
 static void
 probation(struct verdict *d, const struct view *v,
@@ -420,7 +421,8 @@ probation(struct verdict *d, const struct view *v,
 	if (env->asker == ASK_GATE)
 		goes = env->let_out <
 		    decide_allowance(v, (size_t)d->egress, now_ms);
-	else if (stand_in(d, v, env, domain, now_ms) != -1)
+	else if (stand_in(d, v, env, domain, now_ms) != -1 ||
+	    (!e->gated && (env->asker == ASK_ROUTE || env->routed)))
 		goes = message_point(name, e, env->sender, NULL) < share;
 	else if (env->asker == ASK_ROUTE)
 		goes = true;

@@ -522,7 +522,8 @@ rules(const struct envelope *env)
 			w.pass = env->let_out < decide_allowance(&view,
 			    (size_t)w.egress, NOW);
 			w.stop = !w.pass;
-		} else if (w.to == -1 && env->asker == ASK_ROUTE) {
+		} else if (w.to == -1 && env->asker == ASK_ROUTE &&
+		    e->gated) {
 			w.pass = true;
 			w.stop = false;
 		} else {
@@ -725,6 +726,9 @@ test_route_agrees(void **state)
 				    STATE_PROBATION));
 				HOLDS(m.would != ACT_PASS ||
 				    v.why == WHY_PROBATION_WAIT);
+				/* Where no gate keeps it, by the map. */
+				HOLDS(m.would != ACT_PASS || v.domain != -1 ||
+				    party[m.egress].gated);
 			}
 			/* Without a gate the map keeps the queue. */
 			HOLDS(m.would == ACT_PASS || m.would == ACT_REROUTE ||
@@ -735,24 +739,25 @@ test_route_agrees(void **state)
 	assert_true(both > WORLDS / 10);
 }
 
-/* In a probation with others to take the rest the same sender always goes
- * the same way, and more and more of them their own. */
+/* In a probation with others to take the rest, or without a gate to keep it,
+ * the same sender always goes the same way, and more and more of them their
+ * own. */
 static void
-test_route_in_probation(void **state)
+route_in_probation(enum action rest, enum action instead)
 {
-	static bool before[500];
+	bool before[500] = { false };
 	char sender[48];
 	int64_t t;
 	int i, own = 0;
 
-	(void)state;
 	memset(party, 0, sizeof(party));
 	memset(domain, 0, sizeof(domain));
 	memset(guard, 0, sizeof(guard));
 	view.override_count = 0;
 	policy->mode = MODE_ENFORCE;
 	policy->pools[0].choose = CHOOSE_FAILOVER;
-	policy->pools[0].actions[0] = ACT_REROUTE;
+	policy->pools[0].actions[0] = rest;
+	policy->pools[0].submission = SUBMISSION_UNSET;
 	policy->pools[0].action_count = 1;
 	party[0] = (struct party_view){ .state = STATE_PROBATION,
 	    .since_ms = NOW };
@@ -766,7 +771,11 @@ test_route_in_probation(void **state)
 			    i, i % 7);
 			d = decide(&view, &env, t);
 			assert_true(d.would == ACT_PASS ||
-			    d.would == ACT_REROUTE);
+			    d.would == instead);
+			env = (struct envelope){ .sender = sender,
+			    .recipient = "bob@example.net", .routed = true };
+			assert_int_equal(decide(&view, &env, t).would,
+			    d.would);
 			assert_true(d.would == ACT_PASS || !before[i]);
 			before[i] = d.would == ACT_PASS;
 			own += before[i];
@@ -775,6 +784,14 @@ test_route_in_probation(void **state)
 			assert_in_range(own, 195, 305);
 	}
 	assert_int_equal(own, 500);
+}
+
+static void
+test_route_in_probation(void **state)
+{
+	(void)state;
+	route_in_probation(ACT_REROUTE, ACT_REROUTE);
+	route_in_probation(ACT_TEMPFAIL, ACT_TEMPFAIL);
 }
 
 static int
