@@ -128,31 +128,36 @@ is_local(const struct policy *p, const struct envelope *env)
 	    mail_domain(env->recipient, normal));
 }
 
+/* domain: that of mailbox, as it is known. */
 static bool
-matches(const char *pattern, const char *mailbox)
+matches(const char *pattern, const char *mailbox, const char *domain)
 {
-	char normal[DOMAIN_MAX];
-
 	if (pattern == NULL)
 		return true;
 	if (mailbox == NULL)
 		return false;
 	if (pattern[0] == '@')
 		return text_same(pattern + 1, text_domain(mailbox)) ||
-		    text_same(pattern + 1, mail_domain(mailbox, normal));
+		    text_same(pattern + 1, domain);
 	return text_same(pattern, mailbox);
 }
 
 static size_t
-find_pool(const struct policy *p, const struct envelope *env)
+find_pool(const struct policy *p, const struct envelope *env,
+    const char *sender)
 {
+	char normal[DOMAIN_MAX];
+	const char *recipient;
 	size_t i;
 
+	if (p->route_count == 0)
+		return 0;
+	recipient = mail_domain(env->recipient, normal);
 	for (i = 0; i < p->route_count; i++) {
 		const struct route *r = &p->routes[i];
 
-		if (matches(r->sender, env->sender) &&
-		    matches(r->recipient, env->recipient) &&
+		if (matches(r->sender, env->sender, sender) &&
+		    matches(r->recipient, env->recipient, recipient) &&
 		    (r->account == NULL ||
 		    text_same(r->account, env->account)))
 			return r->pool;
@@ -168,7 +173,7 @@ find_way(struct verdict *d, const struct view *v, const struct envelope *env,
 {
 	const struct policy *p = v->policy;
 
-	d->home = pool_home(v, find_pool(p, env), domain);
+	d->home = pool_home(v, find_pool(p, env, domain), domain);
 	if (d->home == -1 && p->egress_count > 0)
 		d->home = 0;
 	d->egress = env->transport != NULL ?
