@@ -796,7 +796,9 @@ apply(struct setup *s, const struct plan *plan)
 			free(undo_write(s->undo_path, &before));
 		else
 			forget(s->undo_path);
-		complain("everything has been put back as it was");
+		complain("everything has been put back as it was%s",
+		    done == plan->count ? "; Postfix waits up to a minute "
+		    "before it starts again what failed" : "");
 		goto out;
 	}
 	note_now(s, &all);

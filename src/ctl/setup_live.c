@@ -109,24 +109,28 @@ counter(const struct wiring_finding *f, const struct live_ask *ask)
 	}
 }
 
-/* The gates share a counter: with several egresses it only tells of the
- * one that mail goes by without a route. */
+/* The gates share a counter: of several it only tells of the one that mail
+ * goes by without a route. */
 static bool
 one_gate(const struct tester *t, const struct wiring_finding *f)
 {
 	const struct wiring *w = t->ask->w;
 	const char *by = wiring_main(w, "default_transport");
+	const struct wiring_finding *o;
+	bool only = f->point == WIRING_GATE, routed = false;
 	size_t i, len;
 
 	if (f->point != WIRING_GATE && f->point != WIRING_OTHERS)
 		return true;
-	if (by == NULL)
-		return false;
 	for (i = 0; i < t->ask->found->count; i++) {
-		if (t->ask->found->v[i].point == WIRING_ROUTE &&
-		    t->ask->found->v[i].state != WIRING_UNUSED)
-			return false;
+		o = &t->ask->found->v[i];
+		if (o->point == WIRING_GATE && o != f)
+			only = false;
+		if (o->point == WIRING_ROUTE && o->state != WIRING_UNUSED)
+			routed = true;
 	}
+	if (only || by == NULL || routed)
+		return only;
 	len = strcspn(by, ":");
 	return strncmp(f->service, by, len) == 0 && f->service[len] == '/';
 }
@@ -376,6 +380,10 @@ excuse(struct tester *t, const json_t *status)
 		if (is_gate && !one_gate(t, &found->v[i]))
 			set(&t->points[i], LIVE_CONFIGURED, "not tried: the "
 			    "test went another way");
+		else if (found->v[i].point == WIRING_ROUTE && strcmp(counter(
+		    &found->v[i], t->ask), "filter") == 0)
+			set(&t->points[i], LIVE_CONFIGURED, "not tried: your "
+			    "own table has nothing for the test's sender");
 		else if (stopped && (is_gate ||
 		    found->v[i].point == WIRING_ROUTE ||
 		    found->v[i].point == WIRING_RCPTROUTE))
