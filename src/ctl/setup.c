@@ -30,7 +30,7 @@
 #include "ctl/setup_undo.h"
 #include "watch/hostroute.h"
 
-#define GREETING_MS	15000	/* for a listener after a reload */
+#define GREETING_MS	8000	/* for a listener after a reload */
 
 struct setup {
 	const struct args	*args;
