@@ -1118,8 +1118,7 @@ run_setup(const struct args *args)
 }
 
 const struct command command_setup = {
-	"setup", "postfix [--apply | --undo | --verify] [--gate file|socketmap]"
-	"\n    [--fail-open | --fail-closed] [--route] "
+	"setup", "postfix [--apply|--undo|--verify] [--gate FORM] "
 	"[--config-directory DIR] [--json]",
 	"show or set how Postfix asks mailbraked",
 	"Shows the commands that make this host's Postfix ask mailbraked, each "

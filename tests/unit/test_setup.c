@@ -69,8 +69,8 @@ static const struct row {
 	    "map.sock:gate-mx1" },
 	{ "a site's blanks go to main.cf", TWO, .settings =
 	    "smtp_tls_policy_maps = inline:{{a = b}}\n",
-	    .has = "-P relay/unix/smtp_tls_policy_maps="
-	    "$mailbrake_relay_smtp_tls_policy_maps" },
+	    .has = "-P mx2/unix/smtp_tls_policy_maps="
+	    "$mailbrake_mx2_smtp_tls_policy_maps" },
 	{ "and are not touched there", TWO, .settings =
 	    "smtp_tls_policy_maps = inline:{{a = b}}\n",
 	    .has = "-e mailbrake_mx2_smtp_tls_policy_maps=pipemap:{"
