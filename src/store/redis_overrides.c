@@ -593,7 +593,7 @@ settled_check(struct redis *r)
 {
 	const struct target *t;
 
-	if (r->o.full || r->o.full_again || !TAILQ_EMPTY(&r->o.words) ||
+	if (r->o.read_life != r->o.life || !TAILQ_EMPTY(&r->o.words) ||
 	    r->o.writing > 0)
 		return;
 	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
@@ -617,7 +617,8 @@ full_read_check(struct redis *r)
 	o->full = false;
 	o->kept = 0;
 	/* What was removed before stays removed in these data. */
-	if (!o->full_again) {
+	if (o->full_life == o->life) {
+		o->read_life = o->life;
 		for (t = next_target(r, NULL); t != NULL;
 		    t = next_target(r, t)) {
 			if (t->known == NULL && t->life != o->life) {
@@ -890,6 +891,7 @@ overrides_read_all(struct redis *r)
 	}
 	o->full = o->scanning = true;
 	o->full_since_ms = clock_mono_ms();
+	o->full_life = o->life;
 	strcpy(o->cursor, "0");
 	redis_kick(r);
 }

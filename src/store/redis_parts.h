@@ -79,6 +79,8 @@ struct redis_overrides {
 	struct target_queue missing;	/* in the batch; to be judged */
 	struct table	 families;	/* targets by their normal name */
 	unsigned int	 life;		/* counts those of the data */
+	unsigned int	 full_life;	/* in which the full read began */
+	unsigned int	 read_life;	/* of which all was read */
 	size_t		 kept;		/* words that Redis had lost */
 	char		*pattern;	/* of their keys, for SCAN */
 	/* The full read: SCAN, then all that it found. */

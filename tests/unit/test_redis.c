@@ -1471,6 +1471,34 @@ test_lost_meanwhile(void **v)
 	finish();
 }
 
+/* A word that is taken between a flush and the look at all the others. */
+static void
+test_not_settled_too_early(void **v)
+{
+	char *before, *after;
+
+	(void)v;
+	begin();
+	pace.full_gap = 100;
+	three_words();
+	before = redis_memory(store);
+	forget_items();
+	publish("$-1\r\n");
+	until(key_exists(PREFIX "life"));
+	put("mx4", WORD_STOP, 0, "");
+	until(key_exists(OVERRIDE "mx4"));
+	beats(2);
+	if (!key_exists(OVERRIDE "mx1")) {
+		after = redis_memory(store);
+		assert_string_equal(after, before);
+		free(after);
+	}
+	all_back();
+	until(!remembers(before));
+	free(before);
+	finish();
+}
+
 static void
 test_memory_of_words(void **v)
 {
@@ -2277,6 +2305,8 @@ main(void)
 	unit_claim("without a mark nothing is removed", test_no_mark);
 	unit_claim("data lost between two runs remove no word",
 	    test_lost_meanwhile);
+	unit_claim("data are known when all in them is",
+	    test_not_settled_too_early);
 	unit_claim("words not written yet are remembered",
 	    test_memory_of_words);
 	unit_claim("our own words are written", test_put);
