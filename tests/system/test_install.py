@@ -202,6 +202,61 @@ def test_make_install_brings_all_and_uninstall_takes_it(place):
     assert not left, left
 
 
+def test_the_port_for_freebsd_packs_what_is_installed(place):
+    dest = place.subdir("dest")
+    subprocess.run(["make", "-s", "-C", str(BUILD), "install",
+        "DESTDIR=%s" % dest, "prefix=/p", "sysconfdir=/p/etc",
+        "systemdsystemunitdir=", "sysusersdir=", "tmpfilesdir="],
+        check=True, capture_output=True, timeout=120, env={k: v for k, v in
+        os.environ.items() if k != "MAKEFLAGS"})
+    there = {str(p.relative_to(dest / "p")) for p in dest.rglob("*")
+        if p.is_file()}
+    packed = set()
+    for line in (TOP / "contrib/freebsd/pkg-plist").read_text().splitlines():
+        line = line.replace("%%ETCDIR%%", "etc/mailbrake").replace(
+            "%%DATADIR%%", "share/mailbrake")
+        if not line.startswith("@dir"):
+            packed.add(re.sub(r"^@sample (.*)\.sample$|\.gz$", r"\1", line))
+    docs = {path for path in there if path.startswith("share/doc/")}
+    assert docs, "PORTDOCS packs these"
+    assert there - docs == packed
+
+
+def test_the_script_for_freebsd_tests_before_it_reloads(place):
+    """With an rc.subr that does what that of FreeBSD does, as far as this
+    script needs it."""
+    dir = place.subdir("rc")
+    (dir / "rc.subr").write_text("""
+load_rc_config() { :; }
+run_rc_command()
+{
+	eval cmd=\\$${1}_cmd pre=\\$${1}_precmd
+	[ -z "$pre" ] || $pre || return 1
+	if [ -n "$cmd" ]; then $cmd; else echo "$1: $command $command_args"; fi
+}
+""")
+    (dir / "conf").write_text('catalogue = "%s";\n' % (TOP /
+        "etc/lists.conf"))
+    script = (TOP / "contrib/freebsd/files/mailbraked.in").read_text()
+    script = script.replace("/etc/rc.subr", str(dir / "rc.subr")).replace(
+        "%%PREFIX%%/sbin/mailbraked", str(BUILD / "mailbraked"))
+    assert "%%" in script, "the configuration is below the prefix too"
+    (dir / "mailbraked").write_text(script)
+
+    def run(what):
+        return subprocess.run(["sh", str(dir / "mailbraked"), what], env={
+            **os.environ, "mailbraked_config": str(dir / "conf")},
+            capture_output=True, text=True, timeout=20)
+    assert run("configtest").returncode == 0, run("configtest")
+    assert run("start").stdout.endswith("start: %s -c %s\n" % (BUILD /
+        "mailbraked", dir / "conf"))
+    (dir / "conf").write_text("nonsense = 1;\n")
+    for what in ("configtest", "start", "reload"):
+        done = run(what)
+        assert done.returncode != 0 and "nonsense" in done.stderr, what
+        assert what + ":" not in done.stdout
+
+
 def test_sysusers_makes_the_user_and_no_groups_of_postfix(place):
     if shutil.which("systemd-sysusers") is None:
         pytest.skip("systemd is not installed")
