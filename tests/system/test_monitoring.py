@@ -201,6 +201,22 @@ def test_a_daemon_that_hangs_is_unknown(asked):
         "seconds")
 
 
+def test_with_sudo_it_asks_as_the_daemons_user(asked, place):
+    dir = place.subdir("bin")
+    (dir / "sudo").write_text("#!/bin/sh\necho \"$*\" >%s/args\nshift 3\n"
+        "exec \"$@\"\n" % dir)
+    (dir / "sudo").chmod(0o755)
+    d = asked()
+    done = subprocess.run([str(PLUGIN), "--sudo", "--program",
+        str(MAILBRAKE), "--socket", "unix:%s" % d.control],
+        capture_output=True, text=True, timeout=30, env=environment(
+        PATH="%s:%s" % (dir, os.environ["PATH"])))
+    assert done.returncode == 0, done
+    assert (dir / "args").read_text() == \
+        "-n -u mailbrake %s --socket unix:%s status --json\n" % (MAILBRAKE,
+        d.control)
+
+
 def test_what_is_not_mailbrake_is_unknown(place):
     dir = place.subdir("bin")
     for name, text in (("noise", "echo hello"), ("other", "echo '{}'"),
