@@ -90,15 +90,14 @@ def test_twenty_thousand_messages_leave_by_none_but_who_may_send(host, bl,
     assert before < 19000, "the second stop comes too late"
     second = stop_by_listing(h, bl, "mx2")
     h.settle(timeout=180)
-    assert h.late("mx1", first) == []
-    assert h.late("mx2", second) == []
+    h.assert_none_late("mx1", first)
+    h.assert_none_late("mx2", second)
     assert h.count("deferred") == 20000 - len(sink.taken())
     assert h.pour(mails(1, start=20000)) != {}, "and nothing new comes in"
     resume(h, bl, "mx1", "mx2")
     h.postfix.flush()
     sink.wait(20000, 180)
     assert_nothing_lost(sink, what)
-    assert h.late("mx1", first)[0].begun > second
 
 
 # --- 2,000 messages, for each gate and each way to treat new mail ---------
@@ -133,7 +132,7 @@ def test_a_stop_keeps_the_queue_whatever_new_mail_meets(host, bl, sink,
     assert h.count("hold") == (20 if submission == "hold" else 0)
     assert h.count("deferred") == kept + (20 if submission == "accept"
         else 0)
-    assert h.late("mx1", stopped) == []
+    h.assert_none_late("mx1", stopped)
     resume(h, bl, "mx1")
     if submission == "hold":
         h.postfix.command("postsuper", "-H", "ALL")
@@ -151,7 +150,7 @@ def test_a_stop_moves_the_queue_to_the_other_egress(host, bl, sink, gate):
     new = mails(20, start=2000)
     assert h.pour(new, on="policy") == {}
     sink.wait(2020, 60)
-    assert h.late("mx1", stopped) == []
+    h.assert_none_late("mx1", stopped)
     moved = sink.taken(address("mx2"))
     assert len(moved) > 1500
     assert {d.helo for d in moved} == {"mx2.brake.test"}
@@ -184,7 +183,6 @@ def test_a_stop_keeps_mail_that_no_filter_sees_and_no_local_mail(host, sink,
         " }"})
     pf = h.postfix
     h.daemon.must("stop", "mx1")
-    stopped = time.monotonic()
     if gate == "file":
         h.since("gate: shut for mx1, in force")
     assert pf.sendmail("ann@example.org", "bob@example.net",
@@ -223,7 +221,6 @@ def test_a_stop_keeps_mail_that_no_filter_sees_and_no_local_mail(host, sink,
     assert [sent(pf, who + "@local.test") for who in ("amy", "leo",
         "joe")] == [1, 1, 1]
     assert len(re.findall("status=bounced", pf.log())) == 1
-    assert h.late("mx1", stopped)[0].end == "A"
 
 
 def test_each_route_is_stopped_for_itself(host, bl, sink):
@@ -234,7 +231,9 @@ def test_each_route_is_stopped_for_itself(host, bl, sink):
             {"name": "partner", "egress": ["mx3"]}),
         "routes": ({"recipient": "@partner.example", "pool": "partner"},
             {"sender": "@news.example.org", "pool": "bulk"})},
-        rcptroute=True)
+        rcptroute=True,
+        # A transport of transport_maps asks DNS, whatever relayhost says.
+        main={"smtp_fallback_relay": sink.nexthop})
     what, groups = [], {
         "mx1": ("s%d@example.org", "r%d@example.net"),
         "mx2": ("s%d@news.example.org", "r%d@example.net"),
@@ -273,7 +272,7 @@ def test_each_route_is_stopped_for_itself(host, bl, sink):
         wait_for(lambda: all(left_by(ids[e]) == {address(e)} for e in
             others), 20, "the others' mail")
         assert h.count("deferred") == 5
-        assert h.late(egress, stopped) == []
+        h.assert_none_late(egress, stopped)
         mark = h.daemon.mark()
         bl.remove(address(egress))
         h.daemon.wait_state("sending", egress)
@@ -297,7 +296,8 @@ def test_a_connection_cache_carries_mail_past_the_gate(host, bl, sink):
     sink.delay(0.02)
     sink.wait(100)
     stopped = stop_by_listing(h, bl)
-    wait_for(lambda: h.late("mx1", stopped), 10, "mail past the gate")
+    wait_for(lambda: sink.begun_after(stopped + GRACE, address("mx1")), 10,
+        "mail past the gate")
     resume(h, bl, "mx1")
     h.postfix.flush()
     sink.wait(1000)
@@ -317,7 +317,7 @@ def test_a_word_in_redis_stops_the_queue(host, sink, redis, gate):
     stopped = time.monotonic()
     redis.cli("SET", "mailbrake:override:mx1", "stop by hand")
     h.settle()
-    assert h.late("mx1", stopped) == []
+    h.assert_none_late("mx1", stopped)
     assert 0 < h.count("deferred") == 500 - len(sink.taken())
     refused = h.pour(mails(1, start=500))
     assert "paused by the operator: by hand" in refused["m00500"][0]
@@ -378,25 +378,26 @@ def test_a_daemon_away_under_load_costs_no_message_at_the_front(place, host,
     h = host(gate="file", route=False, fronts=FRONTS)
     loads = [Load(h.postfix, on) for on in FRONTS]
 
-    def two_more():
+    def some_more():
+        count = 5 if trouble == "killed" else 2
         marks = {l: len(l.local) for l in loads}
-        wait_for(lambda: all(len(l.local) >= marks[l] + 3 or l.error
+        wait_for(lambda: all(len(l.local) >= marks[l] + count or l.error
             for l in loads), 60, "answers")
         assert [l.error for l in loads if l.error] == []
         return {l.on: l.after(marks[l]) for l in loads}
-    assert two_more() == {on: {250} for on in FRONTS}
+    assert some_more() == {on: {250} for on in FRONTS}
     if trouble == "killed":
         h.daemon.kill9()
     else:
         h.daemon.process.send_signal(signal.SIGSTOP)
-    assert two_more() == AWAY
+    assert some_more() == AWAY
     if trouble == "killed":
         h.daemon.start()
     else:
         h.daemon.process.send_signal(signal.SIGCONT)
     # What was asked in between may still get the answer of before.
-    two_more()
-    assert two_more() == {on: {250} for on in FRONTS}
+    some_more()
+    assert some_more() == {on: {250} for on in FRONTS}
     for l in loads:
         l.ended.set()
     for l in loads:
@@ -431,7 +432,7 @@ def test_the_gate_file_stands_while_the_daemon_is_dead(host, bl, sink):
             ["joe@local.test"]).code == 250
         h.postfix.wait_log(r"to=<joe@local\.test>.*status=sent",
             since=start)
-        assert h.late("mx1", stopped) == []
+        h.assert_none_late("mx1", stopped)
     nothing_leaves()
     h.postfix.stop()
     h.postfix.start()
@@ -456,7 +457,7 @@ def test_a_gate_map_without_its_daemon_lets_nothing_out(host, sink):
     killed = time.monotonic()
     sink.delay(0)
     h.settle()
-    assert h.late("mx1", killed) == []
+    h.assert_none_late("mx1", killed)
     h.postfix.send("ann@example.org", ["joe@local.test"])
     h.postfix.wait_log(r"to=<joe@local\.test>.*status=sent")
     assert h.count("deferred") == 300 - len(sink.taken()) > 0
@@ -479,7 +480,7 @@ def test_a_gate_map_that_hangs_holds_its_own_transport_only(host, sink):
     h.postfix.send("ann@example.org", ["joe@local.test"])
     h.postfix.wait_log(r"to=<joe@local\.test>.*status=sent")
     assert [d.id for d in sink.wait(1)] == ["carl"]
-    assert h.late("mx1", frozen) == []
+    h.assert_none_late("mx1", frozen)
     h.daemon.process.send_signal(signal.SIGCONT)
     sink.wait(51)
     h.postfix.wait_empty()

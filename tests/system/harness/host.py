@@ -135,9 +135,12 @@ class Host:
             return None
         return wait_for(found, timeout, "/%s/ in mailbraked's log" % pattern)
 
-    def late(self, egress, stopped):
-        """Deliveries through that egress that begin when none may."""
-        return self.sink.begun_after(stopped + GRACE, address(egress))
+    def assert_none_late(self, egress, stopped):
+        """Nothing begins to leave through it when nothing may."""
+        late = self.sink.begun_after(stopped + GRACE, address(egress))
+        assert not late, "%d deliveries by %s began too late, the last " \
+            "%.3f s after the brake: %r" % (len(late), egress,
+            late[-1].begun - stopped, late[:5])
 
     # -- the queue
 
