@@ -38,7 +38,9 @@ def stop_by_listing(host, bl, egress="mx1"):
     """Lists the egress; when it was stopped, on the sink's clock."""
     mark = host.daemon.mark()
     bl.add(address(egress))
-    return host.since("%s: .* -> stopped" % egress, mark)
+    stopped = host.since("%s: .* -> stopped" % egress, mark)
+    host.gate_moves(egress, mark, "shut")
+    return stopped
 
 
 def resume(host, bl, *egresses):
@@ -49,8 +51,15 @@ def resume(host, bl, *egresses):
         bl.remove(address(e))
     for e in egresses:
         host.daemon.wait_state("sending", e)
-    if host.daemon.settings["gate_file"]:
-        host.since("gate: open, in force", mark)
+    for e in egresses:
+        host.gate_moves(e, mark, "open")
+
+
+def word(host, what, egress):
+    """An operator's: stop or auto."""
+    mark = host.daemon.mark()
+    host.daemon.must(what, egress)
+    host.gate_moves(egress, mark, "shut" if what == "stop" else "open")
 
 
 def assert_nothing_lost(sink, what):
@@ -182,9 +191,7 @@ def test_a_stop_keeps_mail_that_no_filter_sees_and_no_local_mail(host, sink,
         "transport_maps": "inline:{ { gone@local.test = error:5.1.1 gone }"
         " }"})
     pf = h.postfix
-    h.daemon.must("stop", "mx1")
-    if gate == "file":
-        h.since("gate: shut for mx1, in force")
+    word(h, "stop", "mx1")
     assert pf.sendmail("ann@example.org", "bob@example.net",
         subject="shell") == 0
     assert pf.sendmail("ann@example.org", "gone@local.test",
@@ -202,12 +209,7 @@ def test_a_stop_keeps_mail_that_no_filter_sees_and_no_local_mail(host, sink,
     pf.wait_queue("deferred", 5)
     assert pf.maildrop() == []
     assert sink.read() == []
-    if gate == "file":
-        mark = h.daemon.mark()
-        h.daemon.must("auto", "mx1")
-        h.since("gate: open, in force", mark)
-    else:
-        h.daemon.must("auto", "mx1")
+    word(h, "auto", "mx1")
     pf.flush()
     pf.wait_empty()
     assert sorted((d.sender, d.id, sorted(d.recipients)) for d in
@@ -262,8 +264,6 @@ def test_each_route_is_stopped_for_itself(host, bl, sink):
         h.wait_count(lambda n: n == 5, "deferred")
         sink.refuse()
         stopped = stop_by_listing(h, bl, egress)
-        if egress == "mx3":
-            h.since("gate: shut for mx3, in force")
         h.postfix.flush()
         refused, ids = more()
         assert refused.keys() == ids[egress]
@@ -273,11 +273,7 @@ def test_each_route_is_stopped_for_itself(host, bl, sink):
             others), 20, "the others' mail")
         assert h.count("deferred") == 5
         h.assert_none_late(egress, stopped)
-        mark = h.daemon.mark()
-        bl.remove(address(egress))
-        h.daemon.wait_state("sending", egress)
-        if egress == "mx3":
-            h.since("gate: open, in force", mark)
+        resume(h, bl, egress)
         h.postfix.flush()
         h.postfix.wait_empty()
 
@@ -323,10 +319,8 @@ def test_a_word_in_redis_stops_the_queue(host, sink, redis, gate):
     assert "paused by the operator: by hand" in refused["m00500"][0]
     mark = h.daemon.mark()
     redis.cli("DEL", "mailbrake:override:mx1")
-    if gate == "file":
-        h.since("gate: open, in force", mark)
-    else:
-        h.daemon.wait_egress(lambda e: not e.get("override"))
+    h.gate_moves("mx1", mark, "open")
+    h.daemon.wait_egress(lambda e: not e.get("override"))
     h.postfix.flush()
     sink.wait(500)
     assert_nothing_lost(sink, what)
@@ -392,7 +386,7 @@ def test_a_daemon_away_under_load_costs_no_message_at_the_front(place, host,
         h.daemon.process.send_signal(signal.SIGSTOP)
     assert some_more() == AWAY
     if trouble == "killed":
-        h.daemon.start()
+        h.start_daemon()
     else:
         h.daemon.process.send_signal(signal.SIGCONT)
     # What was asked in between may still get the answer of before.
@@ -417,7 +411,6 @@ def test_the_gate_file_stands_while_the_daemon_is_dead(host, bl, sink):
     what = mails(300)
     under_way(h, sink, what)
     stopped = stop_by_listing(h, bl)
-    h.since("gate: shut for mx1, in force")
     h.daemon.kill9()
     sink.delay(0)
     h.settle()
@@ -437,7 +430,7 @@ def test_the_gate_file_stands_while_the_daemon_is_dead(host, bl, sink):
     h.postfix.stop()
     h.postfix.start()
     nothing_leaves()
-    h.daemon.start()            # and finds it as it was left
+    h.start_daemon()            # and finds it as it was left
     nothing_leaves()
     kept = h.count("deferred")
     assert kept == 300 - len(sink.taken()) > 0
@@ -461,7 +454,7 @@ def test_a_gate_map_without_its_daemon_lets_nothing_out(host, sink):
     h.postfix.send("ann@example.org", ["joe@local.test"])
     h.postfix.wait_log(r"to=<joe@local\.test>.*status=sent")
     assert h.count("deferred") == 300 - len(sink.taken()) > 0
-    h.daemon.start()
+    h.start_daemon()
     h.postfix.flush()
     sink.wait(300)
     assert_nothing_lost(sink, what)
@@ -505,7 +498,7 @@ def test_without_the_route_map_remote_mail_waits_and_local_mail_goes(host,
     assert h.postfix.send("joe@local.test", ["amy@local.test"]).code == 250
     h.postfix.wait_log(r"to=<amy@local\.test>.*status=sent")
     assert sink.taken() == []
-    h.daemon.start()
+    h.start_daemon()
     h.postfix.flush()
     sink.wait(100)
     assert_nothing_lost(sink, what)
@@ -533,10 +526,8 @@ def test_a_route_map_that_hangs_holds_all_mail_and_loses_none(host, sink):
 @pytest.mark.parametrize("gate", GATES)
 def test_the_queue_comes_back_in_portions_and_a_relapse_ends_it(host, bl,
     sink, gate):
-    h = host(gate=gate, route=False, pool={"actions": ["tempfail"]})
+    h = host(gate=gate, route=False, egresses=1)
     stop_by_listing(h, bl)
-    if gate == "file":
-        h.since("gate: shut for mx1, in force")
     what = mails(400)
     assert h.pour(what) == {}
     h.wait_count(lambda n: n == 400, "deferred")

@@ -64,6 +64,7 @@ class Host:
         fronts = fronts or {}
         self.names = ["mx%d" % (n + 1) for n in range(egresses)]
         gates = gate if isinstance(gate, list) else [gate] * egresses
+        self.gates = dict(zip(self.names, gates))
         offered = {front for front, _ in fronts.values()}
         if route or rcptroute or "map" in gates:
             offered.add("socketmap")
@@ -110,8 +111,13 @@ class Host:
             "unix:%s, timeout=2s, try_limit=1, %s }, permit_mynetworks, "
             "reject" % (self.daemon.policy, action)}
 
+    def start_daemon(self):
+        """Without set-group-ID programs, as under systemd: as one, postqueue
+        takes no configuration but the host's own."""
+        self.daemon.start(prefix=("setpriv", "--no-new-privs"))
+
     def start(self):
-        self.daemon.start()
+        self.start_daemon()
         if self.daemon.settings["gate_file"]:
             wait_for(self.daemon.gate.with_name("gate.db").exists, 10,
                 "the gate file")
@@ -134,6 +140,11 @@ class Host:
                     return when
             return None
         return wait_for(found, timeout, "/%s/ in mailbraked's log" % pattern)
+
+    def gate_moves(self, egress, mark, what):
+        """What: "shut" or "open".  With a socketmap it has no delay."""
+        if self.gates[egress] == "file":
+            self.since("%s: its gate is %s" % (egress, what), mark)
 
     def assert_none_late(self, egress, stopped):
         """Nothing begins to leave through it when nothing may."""
