@@ -8,9 +8,12 @@ import dnslib
 import pytest
 
 from harness import libconfig
+from harness.bulk import mails, pour
 from harness.clients import smtp_session
 from harness.dns import MODES, Dns, Rbldnsd, reverse
+from harness.fastsink import FastSink
 from harness.place import Timeout, wait_for
+from harness.postfix import Postfix
 from harness.redisserver import FakeRedis
 
 
@@ -215,6 +218,49 @@ def test_two_hundred_sessions_at_a_time_reach_postfix(postfix):
             "ann@example.org", ["joe@local.test"], "x") for _ in range(200)])
     answers = asyncio.run(many())
     assert [code for code, _, _ in answers] == [250] * 200
+
+
+def test_the_fast_sink_writes_down_what_comes_and_when(place):
+    fast = FastSink(place, delay=3600)
+    pf = Postfix(place, fast, transports={"mx1": {
+        "smtp_bind_address": "203.0.113.3",
+        "smtp_helo_name": "mx3.brake.test"}})
+    start = time.monotonic()
+    assert pour(pf.ports["plain"], mails(30)) == {}
+    wait_for(lambda: fast.under_way() == 5, 10)     # as Postfix begins
+    assert fast.taken() == []
+    fast.delay(0)
+    taken = fast.wait(30)
+    assert sorted(d.id for d in taken) == ["m%05d" % n for n in range(30)]
+    for d in taken:
+        assert (d.source, d.helo) == ("203.0.113.3", "mx3.brake.test")
+        assert (d.sender, d.recipients) == ("s%d@example.org" %
+            int(d.id[1:]), ["r%d@example.net" % int(d.id[1:])])
+        assert start < d.begun <= d.ended < time.monotonic()
+    assert fast.begun_after(start, "203.0.113.3") == fast.deliveries
+    assert fast.begun_after(time.monotonic(), "203.0.113.3") == []
+    fast.refuse("450 4.2.0 later")
+    pf.send("ann@example.org", ["bob@example.net", "eve@example.net"],
+        subject="two")
+    wait_for(lambda: fast.read()[-1].end == "R", 10)
+    pf.wait_queue("deferred")
+    fast.refuse()
+    pf.flush()
+    assert fast.wait(31)[-1].recipients == ["bob@example.net",
+        "eve@example.net"]
+    with socket.create_connection((fast.address, fast.port)) as s:
+        s.sendall(b"HELO x\r\nMAIL FROM:<>\r\nDATA\r\nSubject: half\r\n")
+        wait_for(lambda: fast.under_way() == 1, 5)
+    wait_for(lambda: fast.read()[-1].end == "X", 5)
+
+
+def test_mail_that_postfix_refuses_is_told(postfix):
+    pf = postfix(main={"smtpd_recipient_restrictions":
+        "check_recipient_access inline:{ { r1@example.net = 451 4.7.1 no }"
+        " }, permit_mynetworks, reject"})
+    refused = pour(pf.ports["plain"], mails(3), sessions=1)
+    assert list(refused) == ["m00001"]
+    assert refused["m00001"][0].startswith("451 4.7.1")
 
 
 def test_a_small_disk_fills_up(place):
