@@ -55,6 +55,14 @@ USERS = (("root", 0, 0), ("mail", 8, 8), ("nobody", 65534, 65534),
 
 # Debian's own sendmail.mc asks for a pause at the greeting and for a slow
 # start of connections, and ends with what is known of a host's own net.
+FOR_TESTS = """\
+define(`confSERVICE_SWITCH_FILE', `/etc/mail/service.switch')dnl
+define(`confTO_IDENT', `0s')dnl
+define(`confDONT_PROBE_INTERFACES', `True')dnl
+define(`ESMTP_MAILER_ARGS', `TCP $h %(sink)d')dnl
+define(`RELAY_MAILER_ARGS', `TCP $h %(sink)d')dnl
+"""
+
 MAIN = """\
 divert(-1)dnl
 divert(0)dnl
@@ -66,13 +74,6 @@ FEATURE(`no_default_msa')dnl
 DAEMON_OPTIONS(`Family=inet, Name=MTA-v4, Port=%(port)d, Addr=127.0.0.1')dnl
 CLIENT_OPTIONS(`Family=inet, Addr=%(address)s')dnl
 define(`confDOMAIN_NAME', `%(name)s')dnl
-define(`confPID_FILE', `/var/run/sendmail/mta/%(conf)s.pid')dnl
-define(`confCONTROL_SOCKET_NAME', `/var/run/sendmail/mta/%(conf)s.ctl')dnl
-define(`QUEUE_DIR', `%(queue)s')dnl
-define(`confTO_IDENT', `0s')dnl
-define(`confDONT_PROBE_INTERFACES', `True')dnl
-define(`ESMTP_MAILER_ARGS', `TCP $h %(sink)d')dnl
-define(`RELAY_MAILER_ARGS', `TCP $h %(relay)d')dnl
 FEATURE(`use_cw_file')dnl
 FEATURE(`access_db', , `skip')dnl
 %(options)sMAILER_DEFINITIONS
@@ -111,6 +112,7 @@ class Root:
         self.files = files()
         self.dir = place.subdir("sm")
         self.mounts = []
+        self.daemons = set()            # process numbers
         self.log_lines = []
         self._log_socket = None
         place.add(self)
@@ -304,24 +306,21 @@ class Sendmail:
     """A daemon and its queue."""
 
     def __init__(self, place, sink, options=(), tail=(), root=None,
-        conf="sendmail", name="mx1.brake.test", address="203.0.113.1",
-        relay=None, start=True):
+        conf="sendmail", address="203.0.113.1", start=True):
         """options: lines of sendmail.mc before the mailers, tail: those
-        after.  root: where another instance is already; conf: the name of
-        its configuration, then.  relay: the port of the mailer relay, that
-        of the sink if it is left out."""
+        after.  root: where another instance is already; then conf is the
+        name of this one's configuration, and tail is all of it."""
         first = root is None
         self.root = root or Root(place)
         self.sink = sink
         self.conf = conf
-        self.name = name
         self.port = free_port()
         self.process = None
         self.queue_dir = "/var/spool/mqueue" if first else \
             "/var/spool/mqueue-" + conf
         if first:
-            self.root.hosts({sink.address: REMOTE + SENDERS +
-                ["smart.test"]})
+            self.root.hosts({sink.address: REMOTE + SENDERS,
+                address: ["local.test"]})
             self.root.write("local-host-names", "local.test\n"
                 "mx1.brake.test\nlocalhost\n")
             self.root.write("service.switch", "hosts files\naliases files\n")
@@ -332,9 +331,8 @@ class Sendmail:
             shutil.copymode(self.root.dir / "var/spool/mqueue", path)
             stat = (self.root.dir / "var/spool/mqueue").stat()
             os.chown(path, stat.st_uid, stat.st_gid)
-        self.values = {"port": self.port, "address": address, "name": name,
-            "conf": conf, "queue": self.queue_dir, "sink": sink.port,
-            "relay": relay or sink.port}
+        self.values = {"port": self.port, "address": address,
+            "name": "mx1.brake.test", "sink": sink.port}
         self.configure(options, tail)
         place.add(self)
         if start:
@@ -342,10 +340,14 @@ class Sendmail:
 
     def configure(self, options=(), tail=()):
         """Writes sendmail.mc anew and makes sendmail.cf."""
-        text = MAIN % dict(self.values, options="".join(line + "\n"
-            for line in options), tail="".join(line + "\n" for line in tail))
-        self.root.write(self.conf + ".mc", "define(`confSERVICE_SWITCH_FILE',"
-            " `/etc/mail/service.switch')dnl\n" + text)
+        options, text = ("".join(line + "\n" for line in lines)
+            for lines in (options, tail))
+        if self.conf == "sendmail":
+            text = MAIN % dict(self.values, options=options, tail=text)
+        place = "DOMAIN(`debian-mta')dnl\n"
+        assert place in text
+        text = text.replace(place, place + FOR_TESTS % self.values)
+        self.root.write(self.conf + ".mc", text)
         self.make_cf(self.conf)
         if self.conf == "sendmail":
             self.make_cf("submit")
@@ -363,6 +365,8 @@ class Sendmail:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=open(self.root.dir / "start.log", "ab"), cwd="/",
             env={"PATH": "/usr/sbin:/usr/bin", "TZ": "UTC"})
+
+        self.root.daemons.add(self.process.pid)
 
         def up():
             if self.process.poll() is not None:
@@ -385,6 +389,7 @@ class Sendmail:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(5)
+            self.root.daemons.discard(self.process.pid)
             self.process = None
 
     def restart(self):
@@ -496,11 +501,27 @@ class Sendmail:
 
     def quiet(self, timeout=20):
         """Waits until no delivery is under way."""
-        mine = {self.process.pid} if self.process else set()
-
         def idle():
-            return not [p for p in self.root.processes() if p not in mine]
+            return not set(self.root.processes()) - self.root.daemons
         wait_for(idle, timeout, "Sendmail to be idle")
+
+
+CONTRIB = pathlib.Path(__file__).resolve().parents[3] / "contrib/sendmail"
+
+
+def snippet(name, *changes):
+    """A file of contrib/sendmail, as lines; changes: (old, new), which have
+    to be there."""
+    text = (CONTRIB / name).read_text()
+    for old, new in changes:
+        assert old in text, "%s has no %r" % (name, old)
+        text = text.replace(old, new)
+    return text.splitlines()
+
+
+# Of mailbrake.mc: without the milter, and letting mail out in doubt.
+NO_MILTER = ("INPUT_MAIL_FILTER(", "dnl INPUT_MAIL_FILTER(")
+GATE_OPEN = ("\nR$*				$#temp", "\nR$*				$@ ok")
 
 
 def parse_mailq(text):
