@@ -18,7 +18,7 @@
 #define TRANSPORT_MAX	90	/* longer ones end Postfix' queue manager */
 
 static const char *const map_names[] = {
-	"route", "filter", "rcptroute", "gate", "brake",
+	"route", "filter", "rcptroute", "gate", "brake", "reroute",
 };
 
 static_assert(sizeof(map_names) / sizeof(map_names[0]) == MAP_KINDS,
@@ -44,16 +44,22 @@ map_name(enum map_kind kind)
 bool
 maps_routed(int64_t now_ms)
 {
-	int64_t route = atomic_load_explicit(&map_stats[MAP_ROUTE].last_ms,
-	    memory_order_relaxed);
-	int64_t filter = atomic_load_explicit(&map_stats[MAP_FILTER].last_ms,
-	    memory_order_relaxed);
-	int64_t last = route > filter ? route : filter;
+	static const enum map_kind ways[] = {
+		MAP_ROUTE, MAP_FILTER, MAP_REROUTE
+	};
+	int64_t last;
+	size_t i;
 
-	/* On either side: after the clock was set back the last request lies
-	 * ahead, and would for as long as it was set. */
-	return last != 0 && now_ms - last < MAPS_LIVE_MS &&
-	    last - now_ms < MAPS_LIVE_MS;
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		last = atomic_load_explicit(&map_stats[ways[i]].last_ms,
+		    memory_order_relaxed);
+		/* On either side: after the clock was set back the last
+		 * request lies ahead, and would for as long as it was set. */
+		if (last != 0 && now_ms - last < MAPS_LIVE_MS &&
+		    last - now_ms < MAPS_LIVE_MS)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -271,7 +277,7 @@ answer_rcptroute(struct request *r, const char *egress)
 	return transport(r, d.act == ACT_REROUTE ? d.to : d.egress, "");
 }
 
-/* --- gate and brake ------------------------------------------------------- */
+/* --- gate ----------------------------------------------------------------- */
 
 /* In probation each delivery that goes is counted, so that the next knows
  * what is left; of two that ask at once only one takes the last. */
@@ -325,9 +331,39 @@ answer_gate(struct request *r, const char *egress)
 	return reply(r, "OK stopped-by-mailbrake-%s", why_name(d.why));
 }
 
-/* Sendmail joins sender and recipient by the byte that stands for "$|" in
- * its rules. */
-#define SENDMAIL_BAR	'\x91'
+/* --- Sendmail ------------------------------------------------------------- */
+
+/* A bounce of its own is from MAILER-DAEMON, which no mail is sent as. */
+static char *
+sendmail_sender(char *sender)
+{
+	return text_same(sender, "mailer-daemon") ? sender + strlen(sender) :
+	    sender;
+}
+
+/*
+ * "<sender> <recipient>", both as Sendmail has them then: without quotes, so
+ * that "> <" may be in either, and the recipient's domain with a dot behind.
+ * That domain is told for sure, as it stands last.  False for other keys.
+ */
+static bool
+split_pair(char *key, char **sender, char **recipient)
+{
+	size_t len = strlen(key);
+	char *at, *middle = NULL;
+
+	for (at = key; (at = strstr(at, "> <")) != NULL; at++)
+		middle = at;
+	if (middle == NULL || key[0] != '<' || key[len - 1] != '>')
+		return false;
+	key[len - 1] = '\0';
+	if (key[len - 2] == '.')
+		key[len - 2] = '\0';
+	*middle = '\0';
+	*sender = sendmail_sender(key + 1);
+	*recipient = middle + 3;
+	return true;
+}
 
 static char *
 unbracket(char *s)
@@ -341,40 +377,109 @@ unbracket(char *s)
 	return s;
 }
 
+static bool
+same_in_sendmail(const char *name, const char *theirs)
+{
+	for (; *name != '\0' && *theirs != '\0'; name++, theirs++) {
+		if (*name != *theirs && (*theirs != '_' ||
+		    isalnum((unsigned char)*name)))
+			return false;
+	}
+	return *name == *theirs;
+}
+
+/* The one that is exactly so called comes first. */
+static int
+find_sendmail_egress(const struct policy *p, const char *name)
+{
+	int e = policy_find_egress(p, name);
+	size_t i;
+
+	for (i = 0; e == -1 && i < p->egress_count; i++) {
+		if (same_in_sendmail(p->egress[i].name, name))
+			e = (int)i;
+	}
+	return e;
+}
+
 static size_t
 answer_brake(struct request *r, const char *egress)
 {
 	const struct policy *p = r->view->policy;
-	char *bar = strchr(r->key, SENDMAIL_BAR), *sender = NULL;
-	char *recipient = r->key, text[VERDICT_TEXT_MAX];
+	char text[VERDICT_TEXT_MAX], *sender = NULL, *recipient, *c;
 	struct envelope local;
 	struct verdict d;
 	int e = 0;
 
-	if (bar != NULL) {
-		*bar = '\0';
-		sender = unbracket(r->key);
-		recipient = bar + 1;
-	}
-	recipient = unbracket(recipient);
 	if (*egress != '\0')
-		e = policy_find_egress(p, egress);
+		e = find_sendmail_egress(p, egress);
 	if (e == -1 || p->egress_count == 0) {
 		count(&map_unknown, r->now_ms);
 		return reply(r, "TEMP mailbrake.conf has no egress \"%.64s\"",
 		    egress);
 	}
+	if (!split_pair(r->key, &sender, &recipient))
+		recipient = unbracket(r->key);
 	/* Its transport says nothing of whether the mail is local. */
 	local = (struct envelope){ .recipient = recipient };
 	if (decide(r->view, &local, r->now_ms).why == WHY_LOCAL)
-		return not_found(r);
+		return reply(r, "OK PASS");
 	atomic_store_explicit(&p->egress[e].traffic->gate_ms, r->now_ms,
 	    memory_order_relaxed);
 	d = ask_gate(r, e, sender, recipient, true);
 	if (d.act == ACT_PASS)
-		return not_found(r);
+		return reply(r, "OK PASS");
+	/* Without the quotes Sendmail would drop what is in parentheses, and
+	 * fail on one alone. */
 	verdict_text(r->view, &d, text);
-	return reply(r, "OK LISTED %s", text);
+	for (c = text; *c != '\0'; c++) {
+		if (*c == '"' || *c == '\\')
+			*c = '\'';
+	}
+	return reply(r, "OK LISTED \"%s\"", text);
+}
+
+/* What goes into a rule of Sendmail's: a bracket or a quote would make it
+ * refuse the address for good. */
+static bool
+is_mailer(const char *s)
+{
+	size_t i;
+
+	for (i = 0; s[i] != '\0'; i++) {
+		if (!isalnum((unsigned char)s[i]) && s[i] != '_' &&
+		    s[i] != '-')
+			return false;
+	}
+	return i > 0 && i <= TRANSPORT_MAX;
+}
+
+/* Only where to; what may not go at all is kept by the gate, and told by the
+ * milter. */
+static size_t
+answer_reroute(struct request *r, const char *egress)
+{
+	const struct policy *p = r->view->policy;
+	struct envelope env = { .asker = ASK_ROUTE };
+	char *sender, *recipient;
+	const struct egress *e;
+	struct verdict d;
+	int way;
+
+	(void)egress;
+	if (!split_pair(r->key, &sender, &recipient))
+		return not_found(r);
+	env.sender = sender;
+	env.recipient = recipient;
+	d = ask(r, &env);
+	way = d.act == ACT_REROUTE ? d.to : d.egress;
+	if (d.act == ACT_TEMPFAIL || d.act == ACT_HOLD ||
+	    d.why == WHY_LOCAL || p->egress_count < 2 || way == -1)
+		return not_found(r);
+	e = &p->egress[way];
+	if (e->transport_count == 0 || !is_mailer(e->transports[0]))
+		return not_found(r);
+	return reply(r, "OK %s", e->transports[0]);
 }
 
 /* --- which map ------------------------------------------------------------ */
@@ -391,8 +496,8 @@ static const struct {
 	{ "rcptroute",	false,	MAP_RCPTROUTE,	answer_rcptroute, "@" },
 	{ "gate-",	true,	MAP_GATE,	answer_gate,	"[invalid]" },
 	{ "brake",	false,	MAP_BRAKE,	answer_brake,	"@[invalid]" },
-	{ "brake-",	true,	MAP_BRAKE,	answer_brake,	"@[invalid]" },
 	{ "brake_",	true,	MAP_BRAKE,	answer_brake,	"@[invalid]" },
+	{ "reroute",	false,	MAP_REROUTE,	answer_reroute,	"@[invalid]" },
 };
 
 /* False for what no address and no domain can be. */

@@ -12,8 +12,16 @@
  *			routes name by recipient
  *	gate-EGRESS	recipient's domain, for smtp_tls_policy_maps of the
  *			transports of that egress
- *	brake, brake-EGRESS	recipient, or sender and recipient, for
- *			Sendmail's check_compat
+ *	brake, brake_EGRESS	for Sendmail's rules before it connects: the
+ *			key is "<sender> <recipient>", of which "@domain" is
+ *			enough; "OK PASS", or "OK LISTED" and the text in
+ *			double quotes.  Never "NOTFOUND": there is no way to
+ *			tell that from PERM and worse in Sendmail's rules
+ *	reroute		the same key -> transport of another egress, for
+ *			Sendmail's rules that find the mailer
+ *
+ * Sendmail's names of maps have letters, digits and underscores: the latter
+ * stand for whatever else an egress' name has.
  *
  * Answers follow socketmap_table(5).  Any thread, and never waits.
  */
@@ -34,6 +42,7 @@ enum map_kind {
 	MAP_RCPTROUTE,
 	MAP_GATE,
 	MAP_BRAKE,
+	MAP_REROUTE,
 	MAP_KINDS
 };
 
