@@ -185,7 +185,7 @@ def test_mail_that_is_queued_can_be_held_by_hand(pair, sink):
     sm.wait_queue(1)
     sm.quiet()
     sink.refuse = None
-    sm.sendmail_command("-qR@d1.test", "-Qlisted, look first")
+    sm.sendmail_command("-Qlisted, look first", "-qSann@example.org")
     held, = sm.queue("-qQ")
     assert held.reason == "listed, look first"
     sm.run_queue()

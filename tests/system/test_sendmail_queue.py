@@ -195,6 +195,24 @@ def test_an_egress_that_is_not_there_lets_nothing_out(pair, sink):
     assert not sink.messages
 
 
+def test_with_a_smart_host_the_gate_stops_what_the_milter_lets_in(pair, bl,
+    sink):
+    """"relay" is among the local transports, by default."""
+    d, sm = pair()
+    sm.stop()
+    sm.configure(["define(`SMART_HOST', `[%s]')dnl" % sink.address],
+        tail=snippet("mailbrake.mc"))
+    sm.start()
+    sm.send("ann@example.org", "bob@d1.test")
+    sink.wait()
+    bl.add("203.0.113.1")
+    d.wait_state("stopped")
+    assert sm.send("ann@example.org", "bob@d1.test").code == 250
+    sm.wait_queue(1)
+    sm.quiet()
+    assert len(sink.messages) == 1
+
+
 # --- while the daemon is away, under load --------------------------------------
 
 class Load:

@@ -311,15 +311,16 @@ class Sendmail:
     """A daemon and its queue."""
 
     def __init__(self, place, sink, options=(), tail=(), root=None,
-        conf="sendmail", address="203.0.113.1", start=True):
+        conf="sendmail", address="203.0.113.1", start=True, stock=False):
         """options: lines of sendmail.mc before the mailers, tail: those
         after.  root: where another instance is already; then conf is the
-        name of this one's configuration, and tail is all of it."""
+        name of this one's configuration, and tail is all of it.  stock:
+        as Debian configures it, on port 25; its own script starts it."""
         first = root is None
         self.root = root or Root(place)
         self.sink = sink
         self.conf = conf
-        self.port = free_port()
+        self.port = 25 if stock else free_port()
         self.process = None
         self.queue_dir = "/var/spool/mqueue" if first else \
             "/var/spool/mqueue-" + conf
@@ -329,6 +330,9 @@ class Sendmail:
             self.root.write("local-host-names", "local.test\n"
                 "mx1.brake.test\nlocalhost\n")
             self.root.write("service.switch", "hosts files\naliases files\n")
+            if stock:
+                place.add(self)
+                return
             self.root.write("submit.mc", SUBMIT % self.port)
         else:
             path = self.root.dir / self.queue_dir[1:]
