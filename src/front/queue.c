@@ -169,6 +169,8 @@ portion_done(void *ctx, size_t count, const char *error)
 	}
 	succeeded(q);
 	q->step.count = count;
+	if (q->working->waiting >= (int64_t)count)
+		q->working->waiting -= (int64_t)count;
 	release_done(&q->working->plan, &q->step, clock_mono_ms());
 	q->working = NULL;
 	work(q);
@@ -186,6 +188,30 @@ release(struct queue *q, const struct mailq_list *l)
 	free(ids);
 }
 
+/* A flush would let go what another egress is still to release bit by bit;
+ * what the gate has put off does not say whose it is. */
+static bool
+others_in_portions(const struct queue *q, const struct egress_queue *e)
+{
+	size_t i;
+
+	for (i = 0; i < q->count; i++) {
+		if (q->v[i] != e && q->v[i]->plan.phase == PHASE_PORTIONS &&
+		    (q->v[i]->waiting != 0 || q->v[i]->plan.portion == 0))
+			return true;
+	}
+	return false;
+}
+
+/* As if it had been done. */
+static void
+leave_it(struct queue *q)
+{
+	release_done(&q->working->plan, &q->step, clock_mono_ms());
+	q->working = NULL;
+	work(q);
+}
+
 static void
 list_done(void *ctx, const struct mailq_list *l)
 {
@@ -201,6 +227,17 @@ list_done(void *ctx, const struct mailq_list *l)
 	e->waiting = (int64_t)l->waiting;
 	q->step = release_listed(&e->plan, &listed, l->waiting,
 	    clock_mono_ms());
+	if (q->step.what == RELEASE_FLUSH && others_in_portions(q, e)) {
+		q->step.count = l->count;
+		if (l->count == 0) {
+			leave_it(q);
+			return;
+		}
+		say(q, "%s: letting the last %zu waiting messages go",
+		    e->name, l->count);
+		release(q, l);
+		return;
+	}
 	if (q->step.text[0] != '\0')
 		say(q, "%s", q->step.text);
 	if (q->step.what == RELEASE_PORTION && l->count > 0) {
@@ -220,6 +257,11 @@ begin_step(struct queue *q, struct egress_queue *e)
 	if (q->step.what == RELEASE_NOTHING)
 		return false;
 	q->working = e;
+	if (q->step.what == RELEASE_FLUSH && e->plan.phase == PHASE_LAST &&
+	    others_in_portions(q, e)) {
+		leave_it(q);
+		return true;
+	}
 	if (q->step.text[0] != '\0')
 		say(q, "%s", q->step.text);
 	if (q->step.what == RELEASE_FLUSH)

@@ -737,8 +737,8 @@ restart(const char *conf)
 	static int times;
 	struct statefile *f;
 	struct scene after;
+	char *parts[STATEFILE_PARTS], name[32];
 	const char *path, *why;
-	char name[32];
 
 	snprintf(name, sizeof(name), "state%d", ++times);
 	path = unit_file(name, NULL);
@@ -748,7 +748,7 @@ restart(const char *conf)
 	statefile_close(f, 5000);
 	scene_open(&after, conf);
 	after.now_ms = s.now_ms + MINUTE;
-	assert_true(statefile_load(path, after.board, after.now_ms));
+	assert_true(statefile_load(path, after.board, after.now_ms, parts));
 	scene_close(&s);
 	s = after;
 	scene_tick(&s);
