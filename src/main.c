@@ -54,6 +54,7 @@ struct daemon {
 	struct identity		*identity;
 	struct redis		*redis;
 	char			*redis_memory;	/* of an earlier one */
+	struct control_node	*fleet;		/* for one answer */
 	struct statefile	*state;
 	struct incidents	*incidents;
 	struct control		*control;
@@ -284,6 +285,7 @@ start_redis(struct daemon *d)
 		return;
 	d->redis = redis_new(d->base, &rc, d->host, PACKAGE_VERSION,
 	    &redis_calls, d);
+	redis_set_config(d->redis, policy_rules_hash(c->policy));
 	if (d->redis_memory != NULL)
 		redis_remember(d->redis, d->redis_memory);
 	/* What was set here while Redis was off goes there; what came from
@@ -488,6 +490,8 @@ reload(struct daemon *d, char **said)
 	config_free(old);
 	if (redis_changed)
 		start_redis(d);
+	else if (d->redis != NULL)
+		redis_set_config(d->redis, policy_rules_hash(new->policy));
 	start_watching(d);
 	settle(d);
 	log_info("%s read again: %zu egress%s, %zu lists", new->file,
@@ -590,6 +594,55 @@ op_store(void *ctx, struct control_store *out)
 	statefile_error(d->state, d->state_error, sizeof(d->state_error));
 	if (d->state_error[0] != '\0')
 		out->state_file_error = d->state_error;
+}
+
+static const char *
+op_fleet(void *ctx, struct control_fleet *out)
+{
+	struct daemon *d = ctx;
+	const struct redis_node *found;
+	struct redis_node own;
+	size_t i;
+
+	if (d->redis == NULL)
+		return "there is no fleet: the configuration has no redis";
+	redis_own_node(d->redis, &own);
+	found = redis_fleet(d->redis, &out->count, &out->age_ms);
+	d->fleet = xreallocarray(d->fleet, out->count + 1,
+	    sizeof(*d->fleet));
+	for (i = 0; i < out->count; i++) {
+		const struct redis_node *n = &found[i];
+
+		d->fleet[i] = (struct control_node){ .host = n->host,
+		    .version = n->version, .mode = n->mode,
+		    .started_ms = n->started_ms, .alive = n->alive,
+		    .here = strcmp(n->host, own.host) == 0,
+		    .same_rules = strcmp(n->config, own.config) == 0,
+		    .overrides = n->seen.count,
+		    .same_overrides = n->seen.count == own.seen.count &&
+		    n->seen.all == own.seen.all };
+	}
+	out->nodes = d->fleet;
+	return NULL;
+}
+
+static bool
+op_fleet_knows(void *ctx, size_t node, const struct override *o)
+{
+	struct daemon *d = ctx;
+	const struct redis_node *n;
+	uint32_t mark = redis_word_mark(o);
+	int64_t age_ms;
+	size_t i, count;
+
+	n = redis_fleet(d->redis, &count, &age_ms) + node;
+	if (d->fleet[node].same_overrides)
+		return true;
+	for (i = 0; i < n->seen.mark_count; i++) {
+		if (n->seen.marks[i] == mark)
+			return true;
+	}
+	return false;
 }
 
 static const char *
@@ -768,6 +821,8 @@ start_fronts(struct daemon *d)
 		.incidents = op_incidents,
 		.tick = op_tick,
 		.postfix = op_postfix,
+		.fleet = op_fleet,
+		.fleet_knows = op_fleet_knows,
 	};
 	const struct config *c = d->conf;
 	struct control_ops mine = ops;
@@ -920,6 +975,7 @@ finish(struct daemon *d)
 	statefile_save(d->state, d->board);
 	redis_free(d->redis);
 	free(d->redis_memory);
+	free(d->fleet);
 	statefile_close(d->state, STATE_GOODBYE_MS);
 	for (i = 0; i < 3; i++)
 		event_free(d->signals[i]);

@@ -170,3 +170,54 @@ policy_find_list(const struct policy *p, const char *zone)
 	}
 	return -1;
 }
+
+/* FNV-1a. */
+static uint64_t
+mix(uint64_t hash, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	while (len-- > 0)
+		hash = (hash ^ *p++) * 1099511628211U;
+	return hash;
+}
+
+static uint64_t
+mix_text(uint64_t hash, const char *text)
+{
+	return text == NULL ? mix(hash, "", 1) :
+	    mix(hash, text, strlen(text) + 1);
+}
+
+static uint64_t
+mix_list(uint64_t hash, const struct list *l)
+{
+	int64_t numbers[] = { l->kinds[SUBJECT_IPV4], l->kinds[SUBJECT_IPV6],
+	    l->kinds[SUBJECT_DOMAIN], l->weight };
+	size_t i;
+
+	hash = mix_text(mix_text(hash, l->zone), l->operator);
+	hash = mix(hash, numbers, sizeof(numbers));
+	for (i = 0; i < l->answer_count; i++) {
+		const struct list_answer *a = &l->answers[i];
+		int64_t row[] = { a->lo, a->hi, a->bits, (int64_t)a->means,
+		    a->weight };
+
+		hash = mix(hash, row, sizeof(row));
+	}
+	return hash;
+}
+
+uint64_t
+policy_rules_hash(const struct policy *p)
+{
+	int64_t numbers[] = { (int64_t)p->mode, p->confirm, p->stop_score,
+	    p->resume_clean, p->resume_after_ms, p->resume_ramp_ms,
+	    p->relapse_factor, p->resume_max_wait_ms, p->flap_window_ms };
+	uint64_t hash = mix(14695981039346656037U, numbers, sizeof(numbers));
+	size_t i;
+
+	for (i = 0; i < p->list_count; i++)
+		hash = mix_list(hash, &p->lists[i]);
+	return hash;
+}

@@ -131,6 +131,12 @@ struct policy	*policy_new(void);
 struct policy	*policy_ref(struct policy *);
 void		 policy_unref(struct policy *);
 
+/* Equal for policies that decide alike about the same facts: lists with what
+ * their answers mean and weigh, and what stop, resume and check.confirm say.
+ * What differs from host to host (egresses, pools, routes, domains) is not
+ * in it, nor are keys. */
+uint64_t	 policy_rules_hash(const struct policy *);
+
 /* Index, or -1.  The domain that a sender is in: the most specific. */
 int		 policy_find_domain(const struct policy *,
 		    const char *sender_domain);

@@ -61,6 +61,7 @@ static const struct option_row {
 	{ OPT_REMOVED,	0,   "removed",	  VALUE_TEXT,
 	    offsetof(struct args, removed) },
 	{ OPT_ASKED,	0,   "asked",	  VALUE_NONE, 0 },
+	{ OPT_FLEET,	0,   "fleet",	  VALUE_NONE, 0 },
 };
 
 #define OPTION_COUNT	(sizeof(options) / sizeof(options[0]))

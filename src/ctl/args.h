@@ -38,6 +38,7 @@ enum {
 	OPT_CAUSE = 1 << 22,
 	OPT_REMOVED = 1 << 23,
 	OPT_ASKED = 1 << 24,
+	OPT_FLEET = 1 << 25,
 };
 
 /* Those that every command takes. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
@@ -23,6 +24,9 @@
 #define NAMES_SHOWN	3
 #define NAMES_MAX	1400
 #define QUIET_MS	(24 * 3600000LL)
+#define FLEET_WAIT_MS	50
+#define FLEET_TRIES	40
+#define FLEET_FRESH_MS	300
 
 /* Who can be stopped: egresses, or sender domains. */
 struct party {
@@ -859,6 +863,110 @@ status_print(const struct screen *screen, const json_t *status, bool all)
 	store_lines(&p);
 }
 
+static void
+host_row(struct grid *t, const json_t *h, int64_t now_ms)
+{
+	bool alive = show_bool(h, "alive");
+	char age[SHOW_TIME_MAX];
+
+	grid_cell(t, PAINT_NONE, "%s%s", show_text(h, "host"),
+	    show_bool(h, "here") ? " (this one)" : "");
+	if (!alive) {
+		grid_cell(t, PAINT_BAD, "not heard of");
+		grid_cell(t, PAINT_NONE, "-");
+		grid_cell(t, PAINT_NONE, "-");
+		grid_cell(t, PAINT_NONE, "-");
+		return;
+	}
+	grid_cell(t, strcmp(show_text(h, "mode"), "enforce") == 0 ?
+	    PAINT_GOOD : PAINT_WARN, "%s", show_text(h, "mode"));
+	grid_cell(t, PAINT_NONE, "%s", show_text(h, "version"));
+	grid_cell(t, show_bool(h, "same_rules") ? PAINT_NONE : PAINT_WARN,
+	    "%s", show_bool(h, "same_rules") ? "as here" : "OTHERS");
+	grid_cell(t, PAINT_NONE, "%s", show_age(show_ms(h, "started"),
+	    now_ms, age));
+}
+
+void
+fleet_print(const struct screen *screen, const json_t *fleet, int64_t now_ms)
+{
+	static const struct column hosts[] = { { "HOST", COLUMN_WRAP },
+	    { "MODE", 0 }, { "VERSION", 0 }, { "RULES", 0 },
+	    { "STARTED", 0 } };
+	static const struct column words[] = { { "OVERRIDE", COLUMN_WRAP },
+	    { "WORD", 0 }, { "SEEN BY", 0 } };
+	struct grid *t = grid_new(hosts, 5);
+	const json_t *h, *o, *store = json_object_get(fleet, "store");
+	int64_t seen, of;
+	size_t i;
+
+	if (strcmp(show_text(store, "redis"), "connected") != 0)
+		screen_say(screen, 0, 2, PAINT_BAD, "! Redis is not "
+		    "connected here: %s.", show_text(store, "why"));
+	json_array_foreach(json_object_get(fleet, "hosts"), i, h)
+		host_row(t, h, now_ms);
+	if (grid_rows(t) == 0)
+		screen_say(screen, 0, 0, PAINT_WARN, "No host is known.");
+	grid_print(t, screen, 0);
+	grid_free(t);
+	t = grid_new(words, 3);
+	json_array_foreach(json_object_get(fleet, "overrides"), i, o) {
+		seen = show_int(o, "seen_by");
+		of = show_int(o, "of");
+		grid_cell(t, PAINT_NONE, "%s", show_text(o, "target"));
+		grid_cell(t, PAINT_NONE, "%s", show_text(o, "word"));
+		grid_cell(t, seen < of ? PAINT_BAD : PAINT_GOOD,
+		    "%lld of %lld", (long long)seen, (long long)of);
+	}
+	if (grid_rows(t) > 0)
+		fputc('\n', screen->out);
+	grid_print(t, screen, 0);
+	grid_free(t);
+}
+
+/* The first answer may be an old one; it has the daemon look. */
+static json_t *
+ask_fleet(const struct args *args, int *status)
+{
+	const struct timespec wait = { 0, FLEET_WAIT_MS * 1000000L };
+	json_t *data = NULL;
+	int64_t age;
+	int i;
+
+	for (i = 0; i < FLEET_TRIES; i++) {
+		json_decref(data);
+		data = link_ask(args, json_pack("{s:s}", "command", "fleet"),
+		    status);
+		if (data == NULL)
+			return NULL;
+		age = show_int(data, "age_ms");
+		if ((age >= 0 && age < FLEET_FRESH_MS) ||
+		    strcmp(show_text(json_object_get(data, "store"),
+		    "redis"), "connected") != 0)
+			return data;
+		nanosleep(&wait, NULL);
+	}
+	return data;
+}
+
+static int
+run_fleet(const struct args *args)
+{
+	struct screen screen;
+	int status = CTL_OK;
+	json_t *data = ask_fleet(args, &status);
+
+	if (data == NULL)
+		return status;
+	screen_open(&screen, stdout);
+	if (args->given & OPT_JSON)
+		print_json(data);
+	else
+		fleet_print(&screen, data, clock_wall_ms());
+	json_decref(data);
+	return CTL_OK;
+}
+
 static int
 run_status(const struct args *args)
 {
@@ -866,6 +974,8 @@ run_status(const struct args *args)
 	json_t *data;
 	int status;
 
+	if (args->given & OPT_FLEET)
+		return run_fleet(args);
 	data = link_ask(args, json_pack("{s:s}", "command", "status"),
 	    &status);
 	if (data == NULL)
@@ -880,15 +990,17 @@ run_status(const struct args *args)
 }
 
 const struct command command_status = {
-	"status", "[--all] [--json]",
+	"status", "[--all | --fleet] [--json]",
 	"what is stopped, since when, why, and what to do",
 	"Shows what is stopped, since when, why, what happens next and what "
 	"to do;\noverrides, lists that cannot be used, which mail servers "
 	"ask, and the store.\n"
 	"\n"
 	"  -a, --all   every egress of a large fleet, also those that send\n"
+	"      --fleet all hosts with this Redis, and which of them have seen\n"
+	"              each override\n"
 	"  -j, --json  one JSON object; its fields are in mailbrake(1)\n",
-	OPT_ALL | OPT_JSON, 0, 0, run_status
+	OPT_ALL | OPT_FLEET | OPT_JSON, 0, 0, run_status
 };
 
 /* --- lists ------------------------------------------------------------- */

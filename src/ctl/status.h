@@ -16,6 +16,10 @@
  * egress of a large fleet that is simply sending. */
 void	status_print(const struct screen *, const json_t *status, bool all);
 
+/* The object that "fleet" answers. */
+void	fleet_print(const struct screen *, const json_t *fleet,
+	    int64_t now_ms);
+
 /* The array that "lists" answers.  now_ms is wall clock. */
 void	lists_print(const struct screen *, const json_t *lists,
 	    int64_t now_ms);

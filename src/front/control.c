@@ -76,7 +76,7 @@ typedef json_t *handler(struct client *, json_t *request, const char **error);
 
 static handler	 handle_status, handle_lists, handle_reload, handle_override,
 		    handle_explain, handle_events, handle_incident,
-		    handle_tick;
+		    handle_tick, handle_fleet;
 
 static const struct {
 	const char	*name;
@@ -84,6 +84,7 @@ static const struct {
 } commands[] = {
 	{ "status",	handle_status },
 	{ "lists",	handle_lists },
+	{ "fleet",	handle_fleet },
 	{ "reload",	handle_reload },
 	{ "override",	handle_override },
 	{ "explain",	handle_explain },
@@ -392,6 +393,20 @@ handle_status(struct client *cl, json_t *request, const char **error)
 	}
 	return report_status(control->board, &control->ops, control->ctx,
 	    clock_wall_ms());
+}
+
+static json_t *
+handle_fleet(struct client *cl, json_t *request, const char **error)
+{
+	struct control *control = cl->control;
+	json_error_t wrong;
+
+	if (!UNPACK(request, &wrong, "{}")) {
+		*error = bad_request(&wrong);
+		return NULL;
+	}
+	return report_fleet(control->board, &control->ops, control->ctx,
+	    error);
 }
 
 static json_t *

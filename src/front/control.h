@@ -5,6 +5,7 @@
  *
  *	{"command": "status"}
  *	{"command": "lists"}
+ *	{"command": "fleet"}
  *	{"command": "reload"}
  *	{"command": "override", "word": "stop"|"send"|"auto", "target": "mx1",
  *	    "for_ms": 7200000, "reason": "...", "as": "alice"}
@@ -77,6 +78,23 @@ struct control_postfix {
 	const char	*error;
 };
 
+/* One host of the fleet, as Redis shows it. */
+struct control_node {
+	const char	*host, *version, *mode;
+	int64_t		 started_ms;	/* wall clock, its own */
+	bool		 alive;		/* else nothing but host is known */
+	bool		 here;		/* it is this one */
+	bool		 same_rules;	/* it decides as this one does */
+	bool		 same_overrides;
+	size_t		 overrides;	/* how many it knows */
+};
+
+struct control_fleet {
+	const struct control_node *nodes;
+	size_t		 count;
+	int64_t		 age_ms;	/* of this knowledge; -1: none yet */
+};
+
 /* What only the owner of the daemon's parts knows.  None may call back into
  * this module but control_event(). */
 struct control_ops {
@@ -119,6 +137,12 @@ struct control_ops {
 	void		(*postfix)(void *ctx, struct control_postfix *out);
 	void		(*identity)(void *ctx, size_t egress, size_t addr,
 			    struct control_identity *out);
+	/* The other hosts.  NULL, or why there are none; every call has them
+	 * looked at anew, for the next one.  Then whether node i of them
+	 * knows an override. */
+	const char	*(*fleet)(void *ctx, struct control_fleet *out);
+	bool		(*fleet_knows)(void *ctx, size_t i,
+			    const struct override *);
 };
 
 struct control;				/* opaque */

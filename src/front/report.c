@@ -504,6 +504,73 @@ report_status(struct board *board, const struct control_ops *ops,
 	return o;
 }
 
+/* How many of those that are there know it. */
+static json_t *
+new_seen(const struct override *override, const struct control_ops *ops,
+    void *ctx, const struct control_fleet *fleet)
+{
+	json_t *o = json_object();
+	size_t i, seen = 0, alive = 0;
+
+	for (i = 0; i < fleet->count; i++) {
+		if (!fleet->nodes[i].alive)
+			continue;
+		alive++;
+		if (ops->fleet_knows(ctx, i, override))
+			seen++;
+	}
+	put_text(o, "target", override->target);
+	put_text(o, "word", word_name(override->word));
+	put_int(o, "seen_by", (int64_t)seen);
+	put_int(o, "of", (int64_t)alive);
+	return o;
+}
+
+static json_t *
+new_node(const struct control_node *node)
+{
+	json_t *o = json_object();
+
+	put_text(o, "host", node->host);
+	put(o, "alive", json_boolean(node->alive));
+	put(o, "here", json_boolean(node->here));
+	if (!node->alive)
+		return o;
+	put_text(o, "version", node->version);
+	put_text(o, "mode", node->mode);
+	put_time(o, "started", node->started_ms);
+	put(o, "same_rules", json_boolean(node->same_rules));
+	put_int(o, "overrides", (int64_t)node->overrides);
+	put(o, "same_overrides", json_boolean(node->same_overrides));
+	return o;
+}
+
+json_t *
+report_fleet(const struct board *board, const struct control_ops *ops,
+    void *ctx, const char **why)
+{
+	struct control_fleet fleet = { 0 };
+	json_t *o, *nodes, *overrides;
+	size_t i;
+
+	*why = "there is no fleet";
+	if (ops->fleet == NULL || (*why = ops->fleet(ctx, &fleet)) != NULL)
+		return NULL;
+	o = json_object();
+	nodes = json_array();
+	overrides = json_array();
+	for (i = 0; i < fleet.count; i++)
+		json_array_append_new(nodes, new_node(&fleet.nodes[i]));
+	for (i = 0; i < board_override_count(board); i++)
+		json_array_append_new(overrides, new_seen(
+		    board_get_override(board, i), ops, ctx, &fleet));
+	put_int(o, "age_ms", fleet.age_ms);
+	put(o, "store", new_store(ops, ctx));
+	put(o, "hosts", nodes);
+	put(o, "overrides", overrides);
+	return o;
+}
+
 json_t *
 report_lists(const struct board *board, const struct control_ops *ops,
     void *ctx)

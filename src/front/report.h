@@ -23,6 +23,9 @@ json_t	*report_lists(const struct board *, const struct control_ops *,
 	    void *ctx);
 /* One record, and what the catalogue knows of its lists. */
 json_t	*report_incident(const struct incident *, const struct policy *);
+/* NULL, and *why set, where there is no fleet. */
+json_t	*report_fleet(const struct board *, const struct control_ops *,
+	    void *ctx, const char **why);
 json_t	*report_event(const struct board_event *);
 
 /* Asks decide() with the current view, uncounted. */

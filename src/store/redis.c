@@ -198,6 +198,8 @@ pump(struct redis *r)
 		overrides_pump(r);
 	if (r->ready)
 		mirror_pump(r);
+	if (r->ready && !r->draining)
+		fleet_pump(r);
 }
 
 static void
@@ -359,6 +361,7 @@ close_all(struct redis *r)
 	life_lost(r);
 	overrides_lost(r);
 	mirror_lost(r);
+	fleet_lost(r);
 }
 
 void
@@ -1093,6 +1096,7 @@ redis_free(struct redis *r)
 	close_all(r);
 	overrides_clear(r);
 	mirror_clear(r);
+	fleet_clear(r);
 	event_free(r->connect_timer);
 	event_free(r->read_timer);
 	event_free(r->notices_timer);

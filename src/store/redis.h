@@ -10,16 +10,22 @@
  *   override:<target>	string: `stop` or `send`, a space, a reason; its
  *			time to live is the override's end
  *   life		string: names these data, see redis_life.c
- *   state:<egress>	hash: state score since until checked blind host
- *			reason, and `l:<zone>` for each current listing:
+ *   state:<egress>	hash: state since checked host, and, unless it is
+ *			sending and nothing is known against it, score until
+ *			blind reason, and `l:<zone>` for each current listing:
  *			"<address> <code> <name> since=<unix> <text>".  If a
  *			zone lists a second address of the egress, that has
  *			the field `l:<zone>/<address>`.
- *   stopped		sorted set: egresses in effect stopped, since when
+ *   state:domain:<name>	the same for a sender domain, without checked and
+ *			blind
+ *   stopped		sorted set: egresses in effect stopped, since when,
+ *			and domain:<name>
  *   list:<zone>	hash: health reason checked
  *   events		stream, capped: at kind host egress subject zone from
  *			to text
- *   node:<host>	hash, expiring: version started mode
+ *   node:<host>	hash, expiring: version started mode config overrides
+ *			all words, see struct redis_node
+ *   nodes		sorted set: hosts, by when they were heard of last
  * Times are Unix seconds, 0 for none.  `checked` alone is brought up to
  * date only when it is half a minute old.
  */
@@ -131,6 +137,36 @@ void		 redis_put_board(struct redis *, const struct board *,
 /* Kept in order while Redis is away, the last thousand of them.  After a
  * connection that broke at the wrong moment one may be there twice. */
 void		 redis_put_event(struct redis *, const struct board_event *);
+
+/*
+ * The fleet, as it was read age_ms ago (-1: never); every call has it read
+ * anew, for the next one.  The nodes are good until the loop goes on.
+ */
+#define REDIS_MARKS_MAX	100
+
+struct redis_seen {
+	size_t		 count;		/* overrides in force */
+	uint64_t	 all;		/* equal: the same overrides */
+	uint32_t	 marks[REDIS_MARKS_MAX]; /* redis_word_mark() */
+	size_t		 mark_count;	/* as many as fit */
+};
+
+struct redis_node {
+	char		 host[256], version[32], mode[16];
+	char		 config[16];	/* equal: decides by the same rules */
+	int64_t		 started_ms;	/* wall clock, its own */
+	struct redis_seen seen;
+	bool		 alive;		/* else nothing but host is known */
+};
+
+const struct redis_node *redis_fleet(struct redis *, size_t *count,
+		    int64_t *age_ms);
+/* This host, as the others will see it: host, config and seen. */
+void		 redis_own_node(struct redis *, struct redis_node *);
+/* An override in 32 bits, without its end. */
+uint32_t	 redis_word_mark(const struct override *);
+/* See policy_rules_hash(). */
+void		 redis_set_config(struct redis *, uint64_t rules);
 
 /* way: "tracking", "polling" or "" before either. */
 enum redis_status redis_state(const struct redis *, const char **why,

@@ -1,5 +1,5 @@
 /*
- * redis_mirror.c - what is only written: states, lists, events, node
+ * redis_mirror.c - what is only written: states, lists, events
  *
  * For each key there is what it should hold (want) and what Redis is known
  * to hold (have).  Their difference is sent, some keys at a time, as one
@@ -16,6 +16,7 @@
 #include <event2/buffer.h>
 
 #include "base/clock.h"
+#include "base/domain.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -25,7 +26,6 @@
 #define EVENTS_SENT_MAX		64
 #define EVENTS_LENGTH		"10000"
 #define CHECKED_SLACK		30	/* seconds */
-#define NODE_EXPIRE		"30"	/* seconds */
 #define STOPPED_UNKNOWN		(-1)
 
 /* Fields and values of a hash: "field\0value\0field\0value\0...". */
@@ -45,7 +45,8 @@ struct mirror {
 	int64_t			 checked;	/* in want; Unix seconds */
 	uint64_t		 print;	/* of what want was made from */
 
-	/* state:* only: its place in "stopped". */
+	/* state:* only: its place in "stopped".  The name of an egress, or
+	 * "domain:example.org". */
 	const char		*egress;	/* in entry.name, or NULL */
 	int64_t			 stopped_want;	/* since; 0: it is not */
 	int64_t			 stopped_have;
@@ -182,8 +183,8 @@ mirror_get(struct redis *r, const char *prefix, const char *name)
 	if (m == NULL) {
 		m = xcalloc(1, sizeof(*m));
 		table_add(&r->m.table, &m->entry, key);
-		if (strcmp(prefix, "state:") == 0)
-			m->egress = m->entry.name + strlen(prefix);
+		if (strncmp(key, "state:", 6) == 0)
+			m->egress = m->entry.name + 6;
 		m->stopped_have = m->egress != NULL ? STOPPED_UNKNOWN : 0;
 	}
 	m->generation = r->m.generation;
@@ -235,7 +236,8 @@ struct gathering {
 		size_t			 next;	/* plus one; 0: the last */
 	}			*found;
 	size_t			 found_count;
-	size_t			*first;		/* by egress, plus one */
+	size_t			*first;		/* by egress, plus one; then
+						 * by sender domain */
 	int64_t			 now_ms;
 	struct evbuffer		*out;
 };
@@ -321,7 +323,8 @@ gather_listings(struct gathering *g)
 	const struct listing *l;
 	const struct subject *s;
 
-	g->first = xcalloc(g->policy->egress_count, sizeof(*g->first));
+	g->first = xcalloc(g->policy->egress_count +
+	    g->policy->domain_count, sizeof(*g->first));
 	for (i = count; i-- > 0;) {
 		l = board_listing(g->board, i);
 		s = board_subject(g->board, l->subject);
@@ -333,6 +336,13 @@ gather_listings(struct gathering *g)
 				if (text_same(s->domain,
 				    g->policy->egress[h].helo_domain))
 					chain_listing(g, h, l, &room);
+			}
+			for (h = 0; h < g->policy->domain_count; h++) {
+				if (text_same(s->domain,
+				    g->policy->domains[h].asked))
+					chain_listing(g,
+					    g->policy->egress_count + h, l,
+					    &room);
 			}
 			continue;
 		}
@@ -349,11 +359,24 @@ zone_of(const struct gathering *g, const struct listing *l)
 	return g->policy->lists[l->list].zone;
 }
 
+/* An egress or a sender domain, as it is now. */
+struct party_now {
+	size_t			 chain;	/* index into first */
+	const struct standing	*st;
+	enum state		 state;	/* with overrides */
+	const struct override	*by;	/* that decides, or NULL */
+	bool			 is_egress;	/* has what follows */
+	bool			 blind;
+	int64_t			 checked;	/* Unix seconds */
+};
+
 /* One sentence on why the state is what it is. */
 static void
-reason_of(const struct gathering *g, size_t egress, enum state state,
-    const struct override *by, char *buf, size_t size)
+reason_of(const struct gathering *g, const struct party_now *now, char *buf,
+    size_t size)
 {
+	const struct override *by = now->by;
+	enum state state = now->state;
 	const struct listing *l, *worst = NULL;
 	char subject[ADDR_TEXT_MAX], code[ADDR_TEXT_MAX];
 	struct addr addr;
@@ -366,7 +389,7 @@ reason_of(const struct gathering *g, size_t egress, enum state state,
 		    by->reason[0] != '\0' ? ": " : "", by->reason);
 		return;
 	}
-	for (i = g->first[egress]; i != 0; i = g->found[i - 1].next) {
+	for (i = g->first[now->chain]; i != 0; i = g->found[i - 1].next) {
 		l = g->found[i - 1].listing;
 		count++;
 		if (worst == NULL || l->seen.weight > worst->seen.weight)
@@ -390,7 +413,7 @@ reason_of(const struct gathering *g, size_t egress, enum state state,
 	} else if (state == STATE_PROBATION) {
 		snprintf(buf, size, "no longer listed; a growing share of "
 		    "the mail goes out");
-	} else if (board_blind(g->board, egress)) {
+	} else if (now->blind) {
 		snprintf(buf, size, "nothing is known against it, but not "
 		    "every list can be seen");
 	} else {
@@ -432,30 +455,44 @@ put_listing(const struct gathering *g, size_t egress, size_t at)
 	free(field);
 }
 
-/* What state:<egress> should hold, with the given time in checked. */
+/* Nothing to tell but that it sends: with thousands of them that is to be
+ * told in few words. */
+static bool
+is_plain(const struct gathering *g, const struct party_now *now)
+{
+	return now->state == STATE_SENDING && now->st->state == STATE_SENDING &&
+	    now->st->score == 0 && now->by == NULL && !now->blind &&
+	    g->first[now->chain] == 0;
+}
+
+/* What state:<egress> or state:domain:<name> should hold. */
 static struct fields *
 state_fields(const struct gathering *g, const struct mirror *m,
-    size_t egress, const struct override *by, const char *host,
-    int64_t checked)
+    const struct party_now *now, const char *host)
 {
-	const struct standing *st = board_standing(g->board, egress);
+	const struct standing *st = now->st;
 	char reason[BOARD_NAME_MAX + BOARD_REASON_MAX + 128];
-	int64_t until = by != NULL ? by->until_ms :
+	int64_t until = now->by != NULL ? now->by->until_ms :
 	    m->shown_state == st->state ? st->until_ms : 0;
 	size_t i;
 
-	reason_of(g, egress, m->shown_state, by, reason, sizeof(reason));
 	put_field(g->out, "state", "%s", state_name(m->shown_state));
-	put_field(g->out, "score", "%d", st->score);
 	put_field(g->out, "since", "%lld",
 	    (long long)(m->shown_since_ms / 1000));
-	put_field(g->out, "until", "%lld", (long long)(until / 1000));
-	put_field(g->out, "checked", "%lld", (long long)checked);
-	put_field(g->out, "blind", "%d", board_blind(g->board, egress));
+	if (now->is_egress)
+		put_field(g->out, "checked", "%lld",
+		    (long long)now->checked);
 	put_field(g->out, "host", "%s", host);
+	if (is_plain(g, now))
+		return fields_take(g->out);
+	reason_of(g, now, reason, sizeof(reason));
+	put_field(g->out, "score", "%d", st->score);
+	put_field(g->out, "until", "%lld", (long long)(until / 1000));
+	if (now->is_egress)
+		put_field(g->out, "blind", "%d", now->blind);
 	put_field(g->out, "reason", "%s", reason);
-	for (i = g->first[egress]; i != 0; i = g->found[i - 1].next)
-		put_listing(g, egress, i);
+	for (i = g->first[now->chain]; i != 0; i = g->found[i - 1].next)
+		put_listing(g, now->chain, i);
 	return fields_take(g->out);
 }
 
@@ -469,12 +506,13 @@ print_text(uint64_t print, const char *text)
  * egresses are as they were, and comparing is cheaper than writing. */
 static uint64_t
 state_print(const struct gathering *g, const struct mirror *m,
-    size_t egress, const struct override *by)
+    const struct party_now *now)
 {
-	const struct standing *st = board_standing(g->board, egress);
+	const struct override *by = now->by;
+	const struct standing *st = now->st;
 	const struct listing *l;
 	int64_t numbers[] = { m->shown_state, m->shown_since_ms, st->state,
-	    st->score, st->until_ms, board_blind(g->board, egress),
+	    st->score, st->until_ms, now->blind,
 	    by != NULL ? (int64_t)by->word : -1,
 	    by != NULL ? by->until_ms : 0 };
 	uint64_t print = table_hash(0, numbers, sizeof(numbers));
@@ -482,7 +520,7 @@ state_print(const struct gathering *g, const struct mirror *m,
 
 	if (by != NULL)
 		print = print_text(print_text(print, by->target), by->reason);
-	for (i = g->first[egress]; i != 0; i = g->found[i - 1].next) {
+	for (i = g->first[now->chain]; i != 0; i = g->found[i - 1].next) {
 		l = g->found[i - 1].listing;
 		print = table_hash(print, &l->subject, sizeof(l->subject));
 		print = table_hash(print, &l->since_ms, sizeof(l->since_ms));
@@ -498,31 +536,73 @@ state_print(const struct gathering *g, const struct mirror *m,
 }
 
 static void
-put_egress(struct redis *r, const struct gathering *g, size_t egress)
+put_party(struct redis *r, const struct gathering *g, struct mirror *m,
+    const struct party_now *now)
 {
-	const struct standing *st = board_standing(g->board, egress);
-	const struct override *by = NULL;
-	struct mirror *m = g->outline->egress[egress];
-	int64_t checked = board_checked_ms(g->board, egress) / 1000;
-	enum state state = board_effective(g->board, egress, g->now_ms, &by);
 	uint64_t print;
 
 	m->generation = r->m.generation;
-	if (state == st->state)
-		m->shown_since_ms = st->since_ms;
-	else if (!m->shown || m->shown_state != state)
+	if (now->state == now->st->state)
+		m->shown_since_ms = now->st->since_ms;
+	else if (!m->shown || m->shown_state != now->state)
 		m->shown_since_ms = g->now_ms;
 	m->shown = true;
-	m->shown_state = state;
+	m->shown_state = now->state;
 	/* A look that changed nothing is not worth a write each time. */
-	print = state_print(g, m, egress, by);
-	if (m->want != NULL && print == m->print && checked >= m->checked &&
-	    checked - m->checked < CHECKED_SLACK)
+	print = state_print(g, m, now);
+	if (m->want != NULL && print == m->print &&
+	    now->checked >= m->checked &&
+	    now->checked - m->checked < CHECKED_SLACK)
 		return;
 	m->print = print;
-	mirror_want(r, m, state_fields(g, m, egress, by, r->host, checked),
-	    checked, state != STATE_STOPPED ? 0 :
+	mirror_want(r, m, state_fields(g, m, now, r->host), now->checked,
+	    now->state != STATE_STOPPED ? 0 :
 	    m->shown_since_ms >= 1000 ? m->shown_since_ms / 1000 : 1);
+}
+
+static void
+put_egress(struct redis *r, const struct gathering *g, size_t egress)
+{
+	struct party_now now = { .chain = egress, .is_egress = true,
+	    .st = board_standing(g->board, egress),
+	    .blind = board_blind(g->board, egress),
+	    .checked = board_checked_ms(g->board, egress) / 1000 };
+
+	now.state = board_effective(g->board, egress, g->now_ms, &now.by);
+	put_party(r, g, g->outline->egress[egress], &now);
+}
+
+/* The override that decides for mail from a domain, or NULL. */
+static const struct override *
+domain_override(const struct gathering *g, const char *name)
+{
+	static const char prefix[] = "domain:";
+	const struct override *o, *best = NULL;
+	size_t i;
+
+	for (i = 0; i < board_override_count(g->board); i++) {
+		o = board_get_override(g->board, i);
+		if (strncmp(o->target, prefix, sizeof(prefix) - 1) != 0 ||
+		    !domain_within(name, o->target + sizeof(prefix) - 1) ||
+		    (o->until_ms != 0 && o->until_ms <= g->now_ms))
+			continue;
+		if (best == NULL || o->word == WORD_STOP)
+			best = o;
+	}
+	return best;
+}
+
+static void
+put_domain(struct redis *r, const struct gathering *g, size_t domain)
+{
+	const char *name = g->policy->domains[domain].name;
+	struct party_now now = { .chain = g->policy->egress_count + domain,
+	    .st = board_domain_standing(g->board, domain),
+	    .by = domain_override(g, name) };
+
+	now.state = now.by == NULL ? now.st->state :
+	    now.by->word == WORD_STOP ? STATE_STOPPED : STATE_SENDING;
+	put_party(r, g, mirror_get(r, "state:domain:", name), &now);
 }
 
 static struct fields *
@@ -585,6 +665,8 @@ gather(struct redis *r)
 	all->generation++;
 	for (i = 0; i < policy->egress_count; i++)
 		put_egress(r, &g, i);
+	for (i = 0; i < policy->domain_count; i++)
+		put_domain(r, &g, i);
 	for (i = 0; i < policy->list_count; i++)
 		put_list(r, &g, i);
 	/* What the policy does not have any more. */
@@ -598,7 +680,7 @@ gather(struct redis *r)
 	}
 	if (strcmp(all->mode, mode) != 0) {
 		text_copy(all->mode, sizeof(all->mode), mode);
-		all->node_ms = 0;
+		fleet_changed(r);
 	}
 	free(g.found);
 	free(g.first);
@@ -890,56 +972,6 @@ send_mirrors(struct redis *r)
 	free(stopped);
 }
 
-/* --- the node ---------------------------------------------------------- */
-
-/* An answer to HSET, of which EXEC made an array. */
-static void
-node_cb(void *ctx, void *arg, const struct redis_reply *reply)
-{
-	struct redis *r = ctx;
-	char error[REDIS_TEXT_MAX];
-
-	(void)arg;
-	if (reply_count(reply) == 0) {
-		r->m.node_written = false;
-		redis_error_text(r, reply, error);
-		if (!redis_hopeless(r, error))
-			log_debug("redis %s: node:%s: %s", r->server,
-			    r->host, error);
-		return;
-	}
-	/* What was written and renewed in time is gone: the database was
-	 * emptied, and the rest of ours with it. */
-	if (r->m.node_written &&
-	    reply_integer(reply_at(reply, 0)) > 0) {
-		log_info("redis %s: what was written is gone, writing it "
-		    "again", r->server);
-		life_ask(r);
-		mirror_unknown(r);
-	}
-	r->m.node_written = true;
-}
-
-static void
-send_node(struct redis *r)
-{
-	int64_t now = clock_mono_ms();
-	char *key, started[24];
-
-	if (r->m.node_ms != 0 && now < r->m.node_ms)
-		return;
-	r->m.node_ms = now + r->pace.node;
-	key = xasprintf("%snode:%s", r->conf.prefix, r->host);
-	snprintf(started, sizeof(started), "%lld", (long long)r->m.started);
-	redis_conn_sendl(r->data, NULL, NULL, "MULTI", NULL);
-	redis_conn_sendl(r->data, NULL, NULL, "HSET", key, "version",
-	    r->version, "started", started, "mode", r->m.mode, NULL);
-	redis_conn_sendl(r->data, NULL, NULL, "EXPIRE", key, NODE_EXPIRE,
-	    NULL);
-	redis_conn_sendl(r->data, node_cb, NULL, "EXEC", NULL);
-	free(key);
-}
-
 /* --- events ------------------------------------------------------------ */
 
 static void
@@ -1041,6 +1073,101 @@ redis_put_event(struct redis *r, const struct board_event *event)
 	redis_kick(r);
 }
 
+/* --- keys of an earlier life of ours ----------------------------------- */
+
+/*
+ * An egress that was renamed while the daemon or Redis was away has left its
+ * state behind, which would be shown for ever.  So after each connect all
+ * states are looked at, one after the other, and those that this host wrote
+ * and has no more are removed.
+ */
+static void
+sweep_host_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	char *name = r->m.sweep[--r->m.sweep_count];
+
+	(void)arg;
+	r->m.sweep_sent = false;
+	/* Unless there is one by now, or it is another host's. */
+	if (strcmp(reply_text(reply, NULL), r->host) == 0 &&
+	    table_find(&r->m.table, name) == NULL)
+		mirror_queue(r, mirror_get(r, "state:", name +
+		    strlen("state:")));
+	free(name);
+	redis_kick(r);
+}
+
+static void
+sweep_scan_cb(void *ctx, void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = ctx;
+	struct redis_mirrors *all = &r->m;
+	const struct redis_reply *keys = reply_count(reply) == 2 ?
+	    reply_at(reply, 1) : NULL;
+	size_t i, len, prefix = strlen(r->conf.prefix);
+	const char *name, *cursor;
+
+	(void)arg;
+	all->sweep_sent = false;
+	cursor = keys != NULL ? reply_text(reply_at(reply, 0), NULL) : "0";
+	/* Not worth a trouble: an answer without sense ends it. */
+	text_copy(all->sweep_cursor, sizeof(all->sweep_cursor),
+	    strcmp(cursor, "0") != 0 ? cursor : "");
+	for (i = 0; keys != NULL && i < reply_count(keys); i++) {
+		name = reply_text(reply_at(keys, i), &len);
+		if (len <= prefix || len > prefix + BOARD_NAME_MAX ||
+		    strncmp(name, r->conf.prefix, prefix) != 0 ||
+		    strncmp(name + prefix, "state:", 6) != 0 ||
+		    strlen(name) != len ||
+		    table_find(&all->table, name + prefix) != NULL)
+			continue;
+		all->sweep = xreallocarray(all->sweep, all->sweep_count + 1,
+		    sizeof(*all->sweep));
+		all->sweep[all->sweep_count++] = xstrdup(name + prefix);
+	}
+	redis_kick(r);
+}
+
+static void
+send_sweep(struct redis *r)
+{
+	struct redis_mirrors *all = &r->m;
+	char *text;
+
+	/* What there is must be known first. */
+	if (all->outline == NULL || r->draining || all->sweep_sent ||
+	    !redis_lane_open(&all->lane))
+		return;
+	if (!all->swept) {
+		all->swept = true;
+		strcpy(all->sweep_cursor, "0");
+	}
+	if (all->sweep_count > 0) {
+		text = xasprintf("%s%s", r->conf.prefix,
+		    all->sweep[all->sweep_count - 1]);
+		redis_conn_sendl(r->data, sweep_host_cb, NULL, "HGET", text,
+		    "host", NULL);
+	} else if (all->sweep_cursor[0] != '\0') {
+		text = redis_pattern(r->conf.prefix, "state:");
+		redis_conn_sendl(r->data, sweep_scan_cb, NULL, "SCAN",
+		    all->sweep_cursor, "MATCH", text, "COUNT", "1000", NULL);
+	} else {
+		return;
+	}
+	all->sweep_sent = true;
+	free(text);
+}
+
+static void
+sweep_lost(struct redis *r)
+{
+	while (r->m.sweep_count > 0)
+		free(r->m.sweep[--r->m.sweep_count]);
+	r->m.sweep_sent = r->m.swept = false;
+	r->m.sweep_cursor[0] = '\0';
+}
+
 /* --- the whole --------------------------------------------------------- */
 
 void
@@ -1048,8 +1175,7 @@ mirror_pump(struct redis *r)
 {
 	send_mirrors(r);
 	send_events(r);
-	if (!r->draining)
-		send_node(r);
+	send_sweep(r);
 }
 
 bool
@@ -1071,8 +1197,7 @@ mirror_unknown(struct redis *r)
 		m->stopped_have = m->egress != NULL ? STOPPED_UNKNOWN : 0;
 		mirror_queue(r, m);
 	}
-	r->m.node_ms = 0;
-	r->m.node_written = false;
+	fleet_unknown(r);
 	redis_kick(r);
 }
 
@@ -1088,6 +1213,7 @@ mirror_lost(struct redis *r)
 	all->batch_count = all->events_sent = 0;
 	TAILQ_FOREACH(e, &all->events, link)
 		e->sent = false;
+	sweep_lost(r);
 	all->lane.retry_ms = all->lane.delay_ms = 0;
 	all->event_lane.retry_ms = all->event_lane.delay_ms = 0;
 }
@@ -1116,5 +1242,7 @@ mirror_clear(struct redis *r)
 		mirror_free(r, m);
 	table_clear(&r->m.table);
 	outline_free(r->m.outline);
+	sweep_lost(r);
+	free(r->m.sweep);
 	free(r->m.batch);
 }

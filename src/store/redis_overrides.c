@@ -120,8 +120,8 @@ value_hash(const char *value, size_t len)
 
 /* --- targets ----------------------------------------------------------- */
 
-static void
-normal_name(const char *name, char normal[BOARD_NAME_MAX])
+void
+override_normal_target(const char *name, char normal[BOARD_NAME_MAX])
 {
 	char domain[DOMAIN_MAX];
 	struct addr addr;
@@ -146,7 +146,7 @@ find_or_add_family(struct redis *r, const char *name)
 	char normal[BOARD_NAME_MAX];
 	struct family *f;
 
-	normal_name(name, normal);
+	override_normal_target(name, normal);
 	f = (struct family *)table_find(&r->o.families, normal);
 	if (f == NULL) {
 		f = xcalloc(1, sizeof(*f));
@@ -354,6 +354,7 @@ tell_family(struct redis *r, struct target *t, bool always, int64_t slack_ms)
 	if (!always && same_override(best, &f->told, slack_ms))
 		return;
 	f->told = *best;
+	fleet_changed(r);
 	tell(r, best);
 }
 
@@ -1040,7 +1041,7 @@ redis_put_override(struct redis *r, const struct override *o, int64_t now_ms)
 		know(t, t->word);
 	put_twins(r, t, o);
 	t->family->told = *t->word;
-	redis_kick(r);
+	fleet_changed(r);
 }
 
 void
@@ -1054,6 +1055,28 @@ redis_expect_override(struct redis *r, const struct override *o)
 	if (t->word == NULL) {
 		know(t, o);
 		t->family->told = *o;
+	}
+}
+
+void
+overrides_seen(const struct redis *r, struct redis_seen *out)
+{
+	const struct table_entry *e;
+	const struct override *o;
+	uint32_t mark;
+
+	for (e = table_first(&r->o.families); e != NULL;
+	    e = table_next(&r->o.families, e)) {
+		o = &((const struct family *)(const void *)e)->told;
+		if (o->word == WORD_NONE || (o->until_ms != 0 &&
+		    o->until_ms <= clock_wall_ms()))
+			continue;
+		mark = redis_word_mark(o);
+		/* In no order, so a sum. */
+		out->all += table_hash(0, &mark, sizeof(mark));
+		out->count++;
+		if (out->mark_count < REDIS_MARKS_MAX)
+			out->marks[out->mark_count++] = mark;
 	}
 }
 
@@ -1167,24 +1190,27 @@ overrides_lost(struct redis *r)
 }
 
 /* "mailbrake:override:*", with what MATCH takes for a pattern quoted. */
-static char *
-pattern_of(const char *prefix)
+char *
+redis_pattern(const char *prefix, const char *more)
 {
-	char *pattern = xcalloc(strlen(prefix) * 2 + 2, 1), *out = pattern;
+	char *pattern = xcalloc((strlen(prefix) + strlen(more)) * 2 + 2, 1);
+	char *whole = xasprintf("%s%s", prefix, more), *out = pattern;
+	const char *p;
 
-	for (; *prefix != '\0'; prefix++) {
-		if (strchr("*?[]^\\", *prefix) != NULL)
+	for (p = whole; *p != '\0'; p++) {
+		if (strchr("*?[]^\\", *p) != NULL)
 			*out++ = '\\';
-		*out++ = *prefix;
+		*out++ = *p;
 	}
 	*out = '*';
+	free(whole);
 	return pattern;
 }
 
 void
 overrides_init(struct redis *r)
 {
-	r->o.pattern = pattern_of(r->override_prefix);
+	r->o.pattern = redis_pattern(r->override_prefix, "");
 	table_init(&r->o.targets);
 	table_init(&r->o.families);
 	TAILQ_INIT(&r->o.missing);

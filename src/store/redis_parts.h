@@ -3,6 +3,7 @@
  *
  * redis.c		the connections, their coming and going
  * redis_overrides.c	override:* in both directions
+ * redis_fleet.c	node:*, the other hosts
  * redis_life.c		whether the data are still the same
  * redis_mirror.c	what is only written: states, lists, events, node
  *
@@ -135,8 +136,23 @@ struct redis_mirrors {
 
 	char		 mode[16];
 	int64_t		 started;	/* Unix seconds */
-	int64_t		 node_ms;	/* monotonic: renew at */
+	/* Looking for keys of ours that are of no egress any more. */
+	bool		 swept;		/* or under way */
+	char		 sweep_cursor[24];	/* "": no SCAN is under way */
+	bool		 sweep_sent;
+	char		**sweep;	/* names to be looked at */
+	size_t		 sweep_count;
+};
+
+struct redis_fleet {
+	char		 config[16];
+	int64_t		 node_ms;	/* monotonic: renew at; 0 now */
+	int64_t		 node_sent_ms;	/* monotonic */
 	bool		 node_written;
+	struct redis_node *nodes, *next;	/* next: being read */
+	size_t		 node_count, next_count, found;
+	int64_t		 read_ms;	/* monotonic */
+	bool		 asking;
 };
 
 struct redis {
@@ -179,6 +195,7 @@ struct redis {
 	struct redis_life	 life;
 	struct redis_overrides	 o;
 	struct redis_mirrors	 m;
+	struct redis_fleet	 f;
 };
 
 /* --- redis.c ----------------------------------------------------------- */
@@ -254,6 +271,23 @@ bool	overrides_pending(const struct redis *);
  */
 const char *override_parse(const char *value, size_t len,
 	    struct override *out);
+
+/* All keys that begin so, for SCAN; the caller frees it. */
+char	*redis_pattern(const char *prefix, const char *more);
+/* What is in force by all that is known of Redis. */
+void	overrides_seen(const struct redis *, struct redis_seen *);
+/* Equal for all spellings of a target. */
+void	override_normal_target(const char *name,
+	    char normal[BOARD_NAME_MAX]);
+
+/* --- redis_fleet.c ----------------------------------------------------- */
+
+void	fleet_pump(struct redis *);
+/* What node:<host> says has changed. */
+void	fleet_changed(struct redis *);
+void	fleet_unknown(struct redis *);
+void	fleet_lost(struct redis *);
+void	fleet_clear(struct redis *);
 
 /* --- redis_mirror.c ---------------------------------------------------- */
 
