@@ -1027,6 +1027,72 @@ test_volume_reload_order(void **state)
 	assert_true(board_standing(s.board, 1)->fresh);
 }
 
+/* An hour in which somebody was stopped says nothing, reload or not. */
+static void
+test_volume_reload_taint(void **state)
+{
+	(void)state;
+	scene_open(&s, POOL);
+	scene_override(&s, "mx2", WORD_STOP, 5 * MINUTE, "");
+	scene_pass(&s, 10 * MINUTE);
+	scene_reload(&s, POOL);
+	scene_pass(&s, 55 * MINUTE);
+	assert_int_equal(board_standing(s.board, 0)->usual.hours, 0);
+	scene_pass(&s, HOUR);
+	assert_int_equal(board_standing(s.board, 0)->usual.hours, 1);
+	/* And one without is learned from. */
+	scene_reload(&s, POOL);
+	scene_pass(&s, HOUR);
+	assert_int_equal(board_standing(s.board, 0)->usual.hours, 2);
+}
+
+static bool
+is_full(const char *egress)
+{
+	const struct view *v = board_view_get(s.board);
+	bool full = v->egress[scene_egress(&s, egress)].full;
+
+	view_put(v);
+	return full;
+}
+
+/* Only who has taken mail of others can have taken too much of it. */
+static void
+test_full(void **state)
+{
+	struct standing st = { .usual = { .per_hour = 200, .hours = 24 } };
+
+	(void)state;
+	scene_open(&s, POOL);
+	board_restore_standing(s.board, 1, &st);
+	/* A busy hour is its own business, and so is what the mail server
+	 * sends by it of its own accord. */
+	counters("mx2")->passed = 900;
+	scene_pass(&s, MINUTE);
+	assert_false(is_full("mx2"));
+	counters("mx2")->rerouted = 1;
+	scene_pass(&s, MINUTE);
+	assert_false(is_full("mx2"));
+	scene_pass(&s, HOUR);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+	counters("mx2")->passed += 900;
+	scene_pass(&s, MINUTE);
+	assert_false(is_full("mx2"));
+	unit_says_not(s.log, "takes no more");
+	counters("mx2")->rerouted++;
+	scene_pass(&s, MINUTE);
+	assert_true(is_full("mx2"));
+	unit_says(s.log, "egress mx2: 901 messages in this hour, its usual "
+	    "number is");
+	scene_hush(&s);
+	scene_pass(&s, 10 * MINUTE);
+	unit_says_not(s.log, "takes no more");
+	/* The next hour is another. */
+	scene_pass(&s, HOUR);
+	assert_false(is_full("mx2"));
+}
+
 static void
 test_view_of_volumes(void **state)
 {
@@ -1222,6 +1288,9 @@ main(void)
 	    test_volume_reload);
 	unit_claim("volumes go with the name of their egress",
 	    test_volume_reload_order);
+	unit_claim("a reload does not forget that an hour is void",
+	    test_volume_reload_taint);
+	unit_claim("full is who has taken mail of others", test_full);
 	unit_claim("front ends see what is usual when it is known",
 	    test_view_of_volumes);
 	unit_claim("they see where a probation stands",

@@ -634,6 +634,32 @@ test_probation_needs_mail(void **state)
 	assert_state("mx1", STATE_SENDING);
 }
 
+/* Where hardly any mail is usual its absence says nothing. */
+static void
+test_probation_of_a_trickle(void **state)
+{
+	int h;
+
+	(void)state;
+	scene_open(&s, CONF("", OPEN "actions = \"tempfail\";", ""));
+	for (h = 0; h < 30; h++) {
+		mail(MINUTE, 3);
+		scene_pass(&s, 59 * MINUTE);
+	}
+	assert_in_range((int)board_standing(s.board, 0)->usual.per_hour, 2,
+	    3);
+	assert_int_equal(board_standing(s.board, 0)->usual.hours,
+	    TRAFFIC_KNOWN_HOURS);
+	list("mx1");
+	delist("mx1");
+	scene_pass(&s, 15 * MINUTE);
+	assert_state("mx1", STATE_PROBATION);
+	scene_pass(&s, 2 * HOUR - MINUTE);
+	assert_state("mx1", STATE_PROBATION);
+	scene_pass(&s, MINUTE);
+	assert_state("mx1", STATE_SENDING);
+}
+
 /* The usual mail keeps up with the time; a tenth of it does not, and what was
  * let out is not taken back. */
 static void
@@ -951,6 +977,8 @@ main(void)
 	    test_queue_in_portions);
 	unit_claim("time alone proves nothing where much mail is usual",
 	    test_probation_needs_mail);
+	unit_claim("where hardly any is usual time alone does",
+	    test_probation_of_a_trickle);
 	unit_claim("with the usual mail the share grows with the time",
 	    test_probation_with_mail);
 	unit_claim("others take the rest meanwhile",

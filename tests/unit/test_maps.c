@@ -208,6 +208,8 @@ static const struct row {
 	    "bob@both.example", "NOTFOUND " },
 	{ "nor local mail, whatever the routes say", THREE_, "rcptroute",
 	    "bob@intern.example", "NOTFOUND " },
+	{ "nor what a local address sends on", THREE_, "rcptroute",
+	    "bob%example.net@intern.example", "NOTFOUND " },
 	{ "nor everything", THREE_, "rcptroute", "*", "NOTFOUND " },
 	{ "nor what has no domain", THREE_, "rcptroute", "list.example",
 	    "NOTFOUND " },
@@ -365,6 +367,35 @@ test_row(void **state)
 		scene_override(&s, r->said.target, r->said.word, 0, "");
 	board_publish(s.board);
 	assert_string_equal(ask(r->map, r->key), r->answer);
+}
+
+/* Bounces go one way in a probation, however Postfix asks for them, and the
+ * way that a front end lets them in for. */
+static void
+test_null_sender(void **state)
+{
+	int i, own = 0;
+
+	(void)state;
+	open_now(THREE);
+	for (i = 0; i < 40; i++) {
+		struct standing st = { .state = STATE_PROBATION,
+		    .since_ms = s.now_ms - HOUR - i * 977 };
+		struct envelope env = { .sender = "", .routed = true };
+		const struct view *v;
+		const char *way;
+
+		board_restore_standing(s.board, 0, &st);
+		board_publish(s.board);
+		v = board_view_get(s.board);
+		way = decide(v, &env, clock_wall_ms()).act == ACT_PASS ?
+		    "OK smtp:" : "OK out2:";
+		view_put(v);
+		own += way[3] == 's';
+		assert_string_equal(ask("route", "<>"), way);
+		assert_string_equal(ask("route", "\"<>\""), way);
+	}
+	assert_in_range(own, 5, 35);
 }
 
 /* --- lengths ------------------------------------------------------------- */
@@ -924,6 +955,7 @@ main(void)
 {
 	unit_around(NULL, close_scene);
 	unit_rows(rows, test_row);
+	unit_claim("bounces go one way", test_null_sender);
 	unit_claim("a key of any length is answered", test_long_keys);
 	unit_claim("no transport is too long for the mail server, and none "
 	    "is cut", test_long_transports);
