@@ -1211,7 +1211,8 @@ test_guard_reload(void **state)
 	    "{ name = \"mx3\"; addresses = \"203.0.113.9\"; }, "
 	    "{ name = \"mx4\"; addresses = \"203.0.113.10\"; } );\n"
 	    "pools = ( { name = \"q\"; egress = \"mx4\"; }, "
-	    "{ name = \"p\"; egress = [\"mx1\", \"mx2\", \"mx3\"]; burn_limit = 2; } );\n"
+	    "{ name = \"p\"; egress = [\"mx1\", \"mx2\", \"mx3\"]; "
+	    "burn_limit = 2; } );\n"
 	    "lists = ( { zone = \"e.w.example\"; } );\n");
 	assert_false(board_pool(s.board, 1)->guarded);
 	unit_says(s.log, "pool p: no longer more than 2 egresses stopped");

@@ -81,7 +81,7 @@ assert_state(const char *egress, enum state state)
 	    state_name(state));
 }
 
-/* --- the mail server ------------------------------------------------------ */
+/* --- the mail server ---------------------------------------------- */
 
 /* A delivery that is about to begin. */
 static bool
@@ -181,7 +181,7 @@ all_out(void)
 	return t.by[0] + t.by[1] + t.by[2] + t.by[3];
 }
 
-/* --- one after the other ---------------------------------------------------- */
+/* --- one after the other ---------------------------------------------- */
 
 static void
 test_failover(void **state)
@@ -239,7 +239,7 @@ test_spread(void **state)
 	assert_memory_equal(t.by, before, sizeof(before));
 }
 
-/* --- the guard ---------------------------------------------------------------- */
+/* --- the guard ---------------------------------------------- */
 
 static void
 test_guard(void **state)
@@ -411,7 +411,7 @@ test_guard_of_one_pool(void **state)
 	    STATE_SENDING);
 }
 
-/* --- survivors ------------------------------------------------------------------ */
+/* --- survivors ---------------------------------------------- */
 
 /* Half of the mail is at home at one that is lost: the rest takes no more
  * than a multiple of what is usual for it. */
@@ -503,7 +503,7 @@ test_fresh(void **state)
 	assert_ways(".x..");
 }
 
-/* --- the way back ------------------------------------------------------------- */
+/* --- the way back ---------------------------------------------- */
 
 /* More than a day of this is usual then. */
 static void
@@ -755,7 +755,7 @@ test_relapse(void **state)
 	}
 }
 
-/* --- a restart --------------------------------------------------------------------- */
+/* --- a restart ---------------------------------------------- */
 
 static void
 restart(const char *conf)
@@ -908,7 +908,7 @@ test_restart_with_more(void **state)
 	assert_ways(".x..");
 }
 
-/* --- observe mode ------------------------------------------------------------------ */
+/* --- observe mode ---------------------------------------------- */
 
 /* The same days, and all mail goes its own way; what would be is told. */
 static void
