@@ -118,8 +118,7 @@ def test_bounces_that_sendmail_makes_are_asked_about(gated, sink):
 
 
 def test_the_hosts_that_an_operator_names_are_inside(gated, sink):
-    sm, answers = gated(("C{BrakeInside}[127.0.0.1] localhost",
-        "C{BrakeInside}[127.0.0.1] localhost d7.test"))
+    sm, answers = gated(("C{BrakeInside}", "C{BrakeInside}d7.test "))
     answers.answer = 'OK LISTED "no"'
     sm.send("ann@example.org", ["bob@d7.test", "bob@d8.test"])
     sm.quiet()

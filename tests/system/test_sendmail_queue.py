@@ -1,5 +1,6 @@
-"""mailbraked and a real Sendmail with all that contrib/sendmail has: new mail,
-queued mail, mail of sendmail(1); that nothing is lost, bounced or sent twice."""
+"""mailbraked and a real Sendmail with all that contrib/sendmail has: new
+mail, queued mail, mail of sendmail(1); nothing is lost, bounced or sent twice.
+"""
 
 import collections
 import signal
@@ -60,7 +61,7 @@ def texts(sink):
     return [m.data.split("\r\n\r\n", 1)[1].strip() for m in sink.messages]
 
 
-# --- the brake -----------------------------------------------------------------
+# --- the brake ---------------------------------------------------------------
 
 def test_queued_mail_stops_and_goes_again(pair, bl, sink):
     d, sm = pair()
@@ -213,7 +214,7 @@ def test_with_a_smart_host_the_gate_stops_what_the_milter_lets_in(pair, bl,
     assert len(sink.messages) == 1
 
 
-# --- while the daemon is away, under load --------------------------------------
+# --- while the daemon is away, under load ------------------------------------
 
 class Load:
     """Mail by SMTP and by sendmail(1), all the time, to one local and many
@@ -350,7 +351,18 @@ def test_while_the_daemon_hangs(pair, sink):
     assert len(sink.wait()) == 1
 
 
-# --- two egresses --------------------------------------------------------------
+def test_while_the_daemon_hangs_and_the_milter_is_closed(pair, sink):
+    d, sm = pair(CLOSED_MILTER, ("C:5s;S:5s;R:5s", "C:1s;S:1s;R:1s"))
+    d.process.send_signal(signal.SIGSTOP)
+    try:
+        answer = sm.send("ann@example.org", "ben@local.test")
+        assert answer.code == 451 and answer.text.startswith("4.3.2 ")
+    finally:
+        d.process.send_signal(signal.SIGCONT)
+    assert sm.send("ann@example.org", "ben@local.test").code == 250
+
+
+# --- two egresses ------------------------------------------------------------
 
 @pytest.fixture
 def two(place, brake, bl, sink):
