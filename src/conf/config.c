@@ -382,6 +382,21 @@ add_addresses(struct policy *p, struct egress *e, const struct egress_row *r,
 	}
 }
 
+/* A name that Postfix cannot take hangs it, or ends its queue manager. */
+static void
+check_transport(const char *name, const struct egress_row *r,
+    struct errors *errs)
+{
+	const struct position *at = r->transport.given ? &r->transport.at :
+	    &r->head.at;
+
+	if (name_ok(name))
+		return;
+	errors_add(errs, at, "transport \"%s\": must be the name of a service "
+	    "in master.cf, or of a mailer: letters, digits, '-', '_' and "
+	    "'.', at most %d", name, NAME_MAX_BYTES);
+}
+
 static void
 add_transports(struct policy *p, struct egress *e,
     const struct egress_row *r, struct errors *errs)
@@ -399,6 +414,7 @@ add_transports(struct policy *p, struct egress *e,
 		e->transport_count = 1;
 	}
 	for (i = 0; i < e->transport_count; i++) {
+		check_transport(e->transports[i], r, errs);
 		for (j = 0; &p->egress[j] != e; j++) {
 			struct egress *o = &p->egress[j];
 
@@ -939,7 +955,8 @@ read_postfix(struct config *c, const struct file *raw,
 	if (colon != NULL && memchr(path, '/', (size_t)(colon - path)) ==
 	    NULL)
 		path = colon + 1;
-	if (raw->gate_file[0] != '\0' && path[0] != '/')
+	if (raw->gate_file[0] != '\0' &&
+	    (path[0] != '/' || raw->gate_file[0] == ':'))
 		errors_add(errs, &at, "gate_file: \"%s\": must be an "
 		    "absolute path, after a type and ':' if you like, or "
 		    "\"\" for none", raw->gate_file);

@@ -1277,7 +1277,8 @@ stopped_since(const struct board *b, const struct pool *p, int64_t since_ms)
 }
 
 /* How many were stopped lately and are not back; the pool is guarded while
- * that is too many and somebody is left to be saved. */
+ * that is too many and somebody is left to be saved.  One that was stopped
+ * and sends again proves that the cause is gone. */
 static void
 tick_pool(struct board *b, size_t pool, int64_t now_ms, int64_t *next)
 {
@@ -1285,12 +1286,19 @@ tick_pool(struct board *b, size_t pool, int64_t now_ms, int64_t *next)
 	struct pool_view *g = &b->pools[pool], before = *g;
 	int64_t lately = now_ms - p->burn_window_ms;
 	size_t i, left = 0;
+	bool back = false;
 
-	for (i = 0; i < p->egress_count; i++)
-		left += b->egress[p->egress[i]].standing.state ==
-		    STATE_SENDING;
+	for (i = 0; i < p->egress_count; i++) {
+		const struct standing *s = &b->egress[p->egress[i]].standing;
+
+		if (s->state != STATE_SENDING)
+			continue;
+		left++;
+		if (s->stopped_ms > lately)
+			back = true;
+	}
 	g->stopped = stopped_since(b, p, lately);
-	g->guarded = p->burn_limit > 0 &&
+	g->guarded = p->burn_limit > 0 && !back &&
 	    g->stopped > (size_t)p->burn_limit && left > 0;
 	g->until_ms = 0;
 	/* It ends with the first stop after which there were few enough. */
@@ -1344,7 +1352,8 @@ tick_volume(struct board *b, size_t egress, int64_t now_ms)
 		s->fresh = false;
 		b->dirty = true;
 	}
-	limit = usual_limit(&s->usual,
+	/* Who vouches for a standby knows what it can take. */
+	limit = e->warm ? 0 : usual_limit(&s->usual,
 	    b->policy->pools[e->pool].reroute_limit);
 	full = limit > 0 && !as_usual && v->hour_rerouted > 0 &&
 	    (double)v->hour >= limit;

