@@ -484,7 +484,8 @@ new_pool(struct policy *p, const char *name)
 	p->pools = xreallocarray(p->pools, p->pool_count + 1,
 	    sizeof(*p->pools));
 	pool = &p->pools[p->pool_count++];
-	*pool = (struct pool){ .name = xstrdup(name), .burn_limit = 2,
+	/* Who named no pool did not say that one's trouble is the others'. */
+	*pool = (struct pool){ .name = xstrdup(name), .burn_limit = 0,
 	    .burn_window_ms = DAY, .reroute_limit = 3 };
 	pool->actions[pool->action_count++] = ACT_REROUTE;
 	pool->actions[pool->action_count++] = ACT_TEMPFAIL;
