@@ -539,9 +539,11 @@ def test_the_queue_comes_back_in_portions_and_a_relapse_ends_it(host, bl,
     assert len(sink.taken()) == 100
     stopped = stop_by_listing(h, bl)
     assert stopped - time_of_first < 12, "the second portion is due"
+    mark = h.daemon.mark()
     with pytest.raises(Timeout):
         wait_for(lambda: len(sink.read()) > 100, 15 - (time.monotonic() -
             time_of_first) + 3)
+    assert h.daemon.logged("letting|flushing", mark) == []
     resume(h, bl, "mx1")
     again = sorted(d.begun for d in sink.wait(400, 60))[100:]
     gaps = [b - a for a, b in zip(again, again[1:])]
