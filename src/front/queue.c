@@ -203,6 +203,23 @@ others_in_portions(const struct queue *q, const struct egress_queue *e)
 	return false;
 }
 
+/* The same: who has nothing to come back from leaves what waits to those who
+ * have. */
+static bool
+others_own_it(const struct queue *q, const struct egress_queue *e)
+{
+	size_t i;
+
+	if (e->plan.resumed || e->state != STATE_SENDING)
+		return false;
+	for (i = 0; i < q->count; i++) {
+		if (q->v[i] != e && (q->v[i]->state != STATE_SENDING ||
+		    q->v[i]->plan.resumed))
+			return true;
+	}
+	return false;
+}
+
 /* As if it had been done. */
 static void
 leave_it(struct queue *q)
@@ -224,8 +241,8 @@ list_done(void *ctx, const struct mailq_list *l)
 		return;
 	}
 	succeeded(q);
-	e->waiting = (int64_t)l->waiting;
-	q->step = release_listed(&e->plan, &listed, l->waiting,
+	e->waiting = others_own_it(q, e) ? 0 : (int64_t)l->waiting;
+	q->step = release_listed(&e->plan, &listed, (size_t)e->waiting,
 	    clock_mono_ms());
 	if (q->step.what == RELEASE_FLUSH && others_in_portions(q, e)) {
 		q->step.count = l->count;

@@ -526,7 +526,7 @@ def test_a_route_map_that_hangs_holds_all_mail_and_loses_none(host, sink):
 
 def test_the_queue_comes_back_in_portions_and_a_relapse_ends_it(host, bl,
     sink):
-    h = host(route=False, egresses=1)
+    h = host(route=False, pool={"actions": ["tempfail"]})
     stop_by_listing(h, bl)
     what = mails(400)
     assert h.pour(what) == {}
