@@ -675,8 +675,7 @@ does_not_start(const struct setup *s)
 static char *
 do_changes(struct setup *s, const struct plan *plan, size_t *done)
 {
-	bool running = is_running(s), greeted = running &&
-	    live_greets(s->is);
+	bool running = is_running(s), greeted = running && greets_soon(s);
 	const char *transport;
 	char *why;
 

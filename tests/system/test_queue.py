@@ -284,8 +284,9 @@ def test_a_connection_cache_carries_mail_past_the_gate(host, bl, sink):
         transport={"smtp_connection_cache_on_demand": "yes"},
         main={"default_destination_concurrency_limit": "5",
         "initial_destination_concurrency": "5"})
-    status = h.daemon.must("status")
-    assert re.search(r"mx1\b.*(keeps|cache|connection)", status), status
+    # As soon as Postfix's configuration has been read.
+    wait_for(lambda: re.search(r"mx1\b.*(keeps|cache|connection)",
+        h.daemon.must("status")), 20, lambda: h.daemon.must("status"))
     what = mails(1000)
     sink.delay(3600)
     h.pour(what)
