@@ -74,8 +74,9 @@ def under_way(host, sink, what, so_many=50):
     assert host.pour(what) == {}
     wait_for(lambda: sink.under_way() >= so_many, 30, "deliveries under way")
     host.wait_count(lambda n: n == min(len(what), 2000), "active")
-    sink.delay(0.1)
-    sink.wait(so_many * 2)
+    # So slow that there is a queue for six seconds more.
+    sink.delay(max(0.1, 6 * so_many / len(what)))
+    sink.wait(so_many + 10)
 
 
 # --- the whole of it: 20,000 messages, 2,000 of them active ---------------
