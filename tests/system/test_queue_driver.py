@@ -198,7 +198,7 @@ def test_active_queue_stops_and_comes_back_in_portions(place, sink, gate,
         since=mark)
     sink.wait(count=left + 100)
     # Those that were let go are not counted any more.
-    assert driver.ask("waiting mx1") == str(waiting - 100)
+    wait_for(lambda: driver.ask("waiting mx1") == str(waiting - 100), 10)
     second, _ = driver.wait("event", "letting 200 of %d " % (waiting - 100),
         since=mark, timeout=20)
     # Between the two there was the first portion and nothing else.
