@@ -30,6 +30,7 @@
 #include "core/board.h"
 #include "core/incident.h"
 #include "front/control.h"
+#include "front/hooks.h"
 #include "front/maps.h"
 #include "front/milter.h"
 #include "front/policy.h"
@@ -59,6 +60,8 @@ struct daemon {
 	struct incidents	*incidents;
 	struct control		*control;
 	struct ways		*ways;
+	struct hooks		*hooks;
+	uint64_t		 test_ticket;	/* who waits for hooks */
 	struct policy_server	*policy;
 	struct socketmap	*socketmap;
 	struct event		*tick;		/* the board's next moment */
@@ -95,6 +98,7 @@ static void
 tell(struct daemon *d, const struct board_event *e)
 {
 	incidents_event(d->incidents, e);
+	hooks_event(d->hooks, e);
 	if (e->kind == EVENT_HEALTH || e->kind == EVENT_UNCONFIRMED)
 		log_warnx("%s", e->text);
 	else
@@ -152,6 +156,7 @@ settle(struct daemon *d)
 	while (board_next_event(d->board, &e))
 		tell(d, &e);
 	keep_incidents(d, now);
+	hooks_update(d->hooks, incidents_current(d->incidents), now);
 	if (d->redis != NULL)
 		redis_put_board(d->redis, d->board, now);
 	note_redis(d);
@@ -487,6 +492,7 @@ reload(struct daemon *d, char **said)
 		d->redis = NULL;
 	}
 	ways_configure(d->ways, new);
+	hooks_configure(d->hooks, new);
 	config_free(old);
 	if (redis_changed)
 		start_redis(d);
@@ -723,6 +729,25 @@ op_tick(void *ctx, int64_t id, enum incident_step step, const char *zone,
 	return wrong;
 }
 
+static void
+hooks_said_cb(void *ctx, json_t *line, bool more)
+{
+	struct daemon *d = ctx;
+
+	control_reply(d->control, d->test_ticket, line, more);
+}
+
+static const char *
+op_test_alert(void *ctx, const char *hook, uint64_t ticket)
+{
+	struct daemon *d = ctx;
+	const char *wrong = hooks_test(d->hooks, hook, hooks_said_cb, d);
+
+	if (wrong == NULL)
+		d->test_ticket = ticket;
+	return wrong;
+}
+
 static const char *
 op_front_where(void *ctx, enum front_kind kind)
 {
@@ -820,6 +845,7 @@ start_fronts(struct daemon *d)
 		.waiting = op_waiting,
 		.incidents = op_incidents,
 		.tick = op_tick,
+		.test_alert = op_test_alert,
 		.postfix = op_postfix,
 		.fleet = op_fleet,
 		.fleet_knows = op_fleet_knows,
@@ -944,6 +970,7 @@ run(struct daemon *d)
 	d->board = board_new(d->conf->policy, now);
 	start_store(d);
 	d->ways = ways_new(d->base, d->board, d->conf, ways_cb, d);
+	d->hooks = hooks_new(d->base, d->board, d->conf, d->host);
 	settle(d);
 	start_fronts(d);
 	start_watching(d);
@@ -968,6 +995,7 @@ finish(struct daemon *d)
 	d->control = NULL;
 	stop_watching(d);
 	ways_free(d->ways);
+	hooks_free(d->hooks);
 	statefile_save(d->state, d->board);
 	if (d->redis != NULL)
 		redis_finish(d->redis, REDIS_GOODBYE_MS);

@@ -117,6 +117,7 @@ struct file {
 	bool			 providers_given;
 	char			*state_file, *gate_file, *hooks, *user;
 	bool			 gate_file_given, hooks_given, user_given;
+	int64_t			 hooks_timeout_ms;
 };
 
 static const char *const mode_words[] = { "enforce", "observe", NULL };
@@ -294,8 +295,10 @@ const struct setting config_schema[] = {
 	    DEFAULT_STATE_FILE },
 	{ "gate_file", SET_STRING, AT(struct file, gate_file),
 	    DEFAULT_GATE_FILE, GIVEN(struct file, gate_file_given) },
-	{ "hooks", SET_STRING, AT(struct file, hooks), "",
+	{ "hooks", SET_STRING, AT(struct file, hooks), DEFAULT_HOOKS,
 	    GIVEN(struct file, hooks_given) },
+	{ "hooks_timeout", SET_DURATION, AT(struct file, hooks_timeout_ms),
+	    "1m", SECOND, 10 * MINUTE },
 	{ "user", SET_STRING, AT(struct file, user), "mailbrake",
 	    GIVEN(struct file, user_given) },
 	{ 0 }
@@ -982,13 +985,20 @@ read_postfix(struct config *c, const struct file *raw,
 	providers_load(raw->providers, c->policy, errs);
 }
 
+/* What is in the directory is looked at when it is needed: that may be
+ * another user, and another day. */
 static void
-not_yet(const struct file *raw, struct errors *errs)
+read_hooks(struct config *c, const struct file *raw,
+    const struct schema_file *f, struct errors *errs)
 {
-	const struct position *at = &raw->head.at;
+	struct position at = schema_where(f, "hooks");
 
-	if (raw->hooks_given && raw->hooks[0] != '\0')
-		errors_warn(errs, at, "hooks are not run by this version");
+	if (raw->hooks[0] != '\0' && raw->hooks[0] != '/')
+		errors_add(errs, &at, "hooks: \"%s\": must be an absolute "
+		    "path, or \"\" for none", raw->hooks);
+	c->hooks = xstrdup(raw->hooks);
+	c->hooks_given = raw->hooks_given;
+	c->hooks_timeout_ms = raw->hooks_timeout_ms;
 }
 
 static void
@@ -1034,7 +1044,7 @@ fill(struct config *c, const struct file *raw, const struct schema_file *f,
 	if (raw->state_file[0] != '\0' && raw->state_file[0] != '/')
 		errors_add(errs, &at, "state_file: \"%s\": must be "
 		    "an absolute path, or \"\" for none", raw->state_file);
-	not_yet(raw, errs);
+	read_hooks(c, raw, f, errs);
 	read_lists(c, raw, f, errs);
 }
 
@@ -1083,6 +1093,7 @@ config_free(struct config *c)
 	free(c->state_file);
 	free(c->gate_file);
 	free(c->postfix_config);
+	free(c->hooks);
 	free(c->user);
 	free(c->file);
 	free(c);

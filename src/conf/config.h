@@ -57,6 +57,9 @@ struct config {
 	bool		 gate_file_given;
 	char		*postfix_config;/* its directory; "" the default */
 	bool		 postfix_flush;	/* may its queue be flushed */
+	char		*hooks;		/* the directory; "" for none */
+	bool		 hooks_given;
+	int64_t		 hooks_timeout_ms;
 	char		*user;
 	bool		 user_given;
 	char		*file;		/* where this was read from */

@@ -18,6 +18,9 @@
 #ifndef DEFAULT_STATE_FILE
 #define DEFAULT_STATE_FILE	"/var/lib/mailbrake/state"
 #endif
+#ifndef DEFAULT_HOOKS
+#define DEFAULT_HOOKS		"/etc/mailbrake/hooks.d"
+#endif
 #ifndef DEFAULT_RUN_DIR
 #define DEFAULT_RUN_DIR		"/run/mailbrake"
 #endif

@@ -16,6 +16,7 @@ enum value {
 	VALUE_TEXT,
 	VALUE_DURATION,
 	VALUE_NUMBER,
+	VALUE_PERHAPS,		/* a number that may be left out */
 };
 
 static const struct option_row {
@@ -62,6 +63,8 @@ static const struct option_row {
 	    offsetof(struct args, removed) },
 	{ OPT_ASKED,	0,   "asked",	  VALUE_NONE, 0 },
 	{ OPT_FLEET,	0,   "fleet",	  VALUE_NONE, 0 },
+	{ OPT_WATCH,	'w', "watch",	  VALUE_PERHAPS,
+	    offsetof(struct args, watch) },
 };
 
 #define OPTION_COUNT	(sizeof(options) / sizeof(options[0]))
@@ -126,6 +129,10 @@ set_value(const struct option_row *o, const char *text, struct args *out)
 		}
 		memcpy(field, &n, sizeof(n));
 		break;
+	case VALUE_PERHAPS:
+		if (text == NULL)
+			break;
+		/* FALLTHROUGH */
 	case VALUE_NUMBER:
 		n = strtol(text, &end, 10);
 		if (text[0] < '0' || text[0] > '9' || *end != '\0' ||
@@ -139,6 +146,14 @@ set_value(const struct option_row *o, const char *text, struct args *out)
 	}
 	out->given |= o->bit;
 	return NULL;
+}
+
+/* A number that follows belongs to the option before it. */
+static bool
+is_number(const char *text)
+{
+	return text != NULL && *text != '\0' &&
+	    text[strspn(text, "0123456789")] == '\0';
 }
 
 /* "--name", "--name=value" or "--name value"; *i moves past the value. */
@@ -159,7 +174,10 @@ parse_long(int argc, char **argv, int *i, struct args *out)
 		snprintf(wrong, sizeof(wrong), "--%s takes no value", o->name);
 		return wrong;
 	}
-	if (o->value != VALUE_NONE && value == NULL) {
+	if (o->value == VALUE_PERHAPS && value == NULL) {
+		if (is_number(argv[*i + 1]))
+			value = argv[++*i];
+	} else if (o->value != VALUE_NONE && value == NULL) {
 		if (*i + 1 == argc) {
 			snprintf(wrong, sizeof(wrong), "--%s needs a value",
 			    o->name);
@@ -187,6 +205,15 @@ parse_short(int argc, char **argv, int *i, struct args *out)
 		if (o == options + OPTION_COUNT)
 			return unknown(arg, NULL, 0);
 		if (o->value == VALUE_NONE) {
+			set_value(o, NULL, out);
+			continue;
+		}
+		if (o->value == VALUE_PERHAPS && p[1] == '\0' &&
+		    !is_number(argv[*i + 1]))
+			return set_value(o, NULL, out);
+		/* "-wj": what follows are options. */
+		if (o->value == VALUE_PERHAPS && p[1] != '\0' &&
+		    !is_number(p + 1)) {
 			set_value(o, NULL, out);
 			continue;
 		}

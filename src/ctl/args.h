@@ -39,6 +39,7 @@ enum {
 	OPT_REMOVED = 1 << 23,
 	OPT_ASKED = 1 << 24,
 	OPT_FLEET = 1 << 25,
+	OPT_WATCH = 1 << 26,
 };
 
 /* Those that every command takes. */
@@ -56,6 +57,7 @@ struct args {
 	const char	*cause, *removed;
 	int64_t		 for_ms;
 	int64_t		 last;
+	int64_t		 watch;		/* seconds; 0: it is up to us */
 	const char	*command;	/* NULL: none was given */
 	const char	**words;	/* what follows it; points into argv */
 	size_t		 word_count;

@@ -9,18 +9,27 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static FILE	*complaints;		/* NULL: standard error */
+
+void
+complain_to(FILE *out)
+{
+	complaints = out;
+}
+
 void
 complain(const char *fmt, ...)
 {
+	FILE *out = complaints != NULL ? complaints : stderr;
 	va_list ap;
 
 	/* What was printed before belongs before it. */
 	fflush(stdout);
-	fputs("mailbrake: ", stderr);
+	fputs("mailbrake: ", out);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vfprintf(out, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	fputc('\n', out);
 }
 
 void

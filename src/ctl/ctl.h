@@ -5,6 +5,7 @@
 #define MAILBRAKE_CTL_CTL_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -34,11 +35,14 @@ extern const struct command	command_status, command_lists, command_check,
 				command_explain, command_stop, command_send,
 				command_auto, command_events, command_reload,
 				command_setup, command_incident,
-				command_delist;
+				command_delist, command_test_alert;
 
 /* "mailbrake: ..." to standard error. */
 void	complain(const char *fmt, ...)
 	    __attribute__((__format__(__printf__, 1, 2)));
+
+/* From now on to this stream; NULL: to standard error again. */
+void	complain_to(FILE *);
 
 /* Who asks, for the daemon's log; behind sudo the person, not root.  NULL if
  * that is not known. */

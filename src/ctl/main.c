@@ -22,6 +22,7 @@ static const struct command *const commands[] = {
 	&command_events,
 	&command_lists,
 	&command_reload,
+	&command_test_alert,
 	&command_setup,
 };
 

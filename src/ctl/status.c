@@ -18,6 +18,7 @@
 #include "ctl/ctl.h"
 #include "ctl/link.h"
 #include "ctl/show.h"
+#include "ctl/watch.h"
 #include "ctl/ways.h"
 
 #define EGRESS_SHOWN	30	/* more: only those that are not sending */
@@ -976,6 +977,8 @@ run_status(const struct args *args)
 
 	if (args->given & OPT_FLEET)
 		return run_fleet(args);
+	if (args->given & OPT_WATCH)
+		return watch_status(args);
 	data = link_ask(args, json_pack("{s:s}", "command", "status"),
 	    &status);
 	if (data == NULL)
@@ -990,7 +993,7 @@ run_status(const struct args *args)
 }
 
 const struct command command_status = {
-	"status", "[--all | --fleet] [--json]",
+	"status", "[--all | --fleet] [--watch SECONDS] [--json]",
 	"what is stopped, since when, why, and what to do",
 	"Shows what is stopped, since when, why, what happens next and what "
 	"to do;\noverrides, lists that cannot be used, which mail servers "
@@ -999,8 +1002,10 @@ const struct command command_status = {
 	"  -a, --all   every egress of a large fleet, also those that send\n"
 	"      --fleet all hosts with this Redis, and which of them have seen\n"
 	"              each override\n"
+	"  -w, --watch SECONDS  again every so many seconds (2), until "
+	"interrupted\n"
 	"  -j, --json  one JSON object; its fields are in mailbrake(1)\n",
-	OPT_ALL | OPT_FLEET | OPT_JSON, 0, 0, run_status
+	OPT_ALL | OPT_FLEET | OPT_WATCH | OPT_JSON, 0, 0, run_status
 };
 
 /* --- lists ------------------------------------------------------------- */

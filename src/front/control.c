@@ -49,6 +49,7 @@ struct client {
 	struct bufferevent	*bev;
 	struct event		*timer;
 	long			 uid;		/* -1: not known */
+	uint64_t		 ticket;	/* waits for an answer; or 0 */
 	bool			 following;
 	bool			 eof;		/* it sends no more */
 	bool			 closing;	/* we answer no more */
@@ -69,6 +70,7 @@ struct control {
 	size_t			 client_count;
 	char			*events[EVENTS_KEPT];	/* JSON, a ring */
 	size_t			 event_count;		/* ever */
+	uint64_t		 ticket;		/* the last one */
 };
 
 /* Answers one request; NULL and *error set if it is refused. */
@@ -76,7 +78,7 @@ typedef json_t *handler(struct client *, json_t *request, const char **error);
 
 static handler	 handle_status, handle_lists, handle_reload, handle_override,
 		    handle_explain, handle_events, handle_incident,
-		    handle_tick, handle_fleet;
+		    handle_tick, handle_fleet, handle_test_alert;
 
 static const struct {
 	const char	*name;
@@ -91,6 +93,7 @@ static const struct {
 	{ "events",	handle_events },
 	{ "incident",	handle_incident },
 	{ "tick",	handle_tick },
+	{ "test-alert",	handle_test_alert },
 };
 
 #define COMMAND_COUNT	(sizeof(commands) / sizeof(commands[0]))
@@ -195,7 +198,7 @@ client_request(struct client *cl, const char *line, size_t len)
 		client_refuse(cl, error_text);
 	} else if ((data = commands[i].handle(cl, request, &error)) != NULL) {
 		client_answer(cl, data, cl->following);
-	} else {
+	} else if (cl->ticket == 0) {
 		client_refuse(cl, error);
 	}
 	json_decref(request);
@@ -215,7 +218,7 @@ client_read(struct client *cl)
 		evbuffer_drain(in, evbuffer_get_length(in));
 		return;
 	}
-	while (!cl->closing && !cl->following &&
+	while (!cl->closing && !cl->following && cl->ticket == 0 &&
 	    evbuffer_get_length(client_output(cl)) == 0) {
 		eol = evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_LF);
 		if (eol.pos > LINE_BYTES || (eol.pos == -1 &&
@@ -233,7 +236,7 @@ client_read(struct client *cl)
 		client_request(cl, line, len);
 		free(line);
 	}
-	if (cl->following)
+	if (cl->following || cl->ticket != 0)
 		event_del(cl->timer);
 }
 
@@ -249,6 +252,11 @@ client_go_on(struct client *cl)
 		 * did not call back for as long as it is reached). */
 		if (!cl->following)
 			bufferevent_disable(cl->bev, EV_READ);
+		return;
+	}
+	if (cl->ticket != 0) {
+		/* control_reply() goes on. */
+		bufferevent_disable(cl->bev, EV_READ);
 		return;
 	}
 	if (!cl->eof)
@@ -685,6 +693,29 @@ handle_events(struct client *cl, json_t *request, const char **error)
 	return json_null();
 }
 
+/* Answered when the hooks have run, by control_reply(). */
+static json_t *
+handle_test_alert(struct client *cl, json_t *request, const char **error)
+{
+	struct control *control = cl->control;
+	const char *hook = NULL;
+	json_error_t wrong;
+
+	if (!UNPACK(request, &wrong, "{s?s}", "hook", &hook)) {
+		*error = bad_request(&wrong);
+		return NULL;
+	}
+	if (control->ops.test_alert == NULL) {
+		*error = "no hooks are run";
+		return NULL;
+	}
+	cl->ticket = ++control->ticket;
+	*error = control->ops.test_alert(control->ctx, hook, cl->ticket);
+	if (*error != NULL)
+		cl->ticket = 0;
+	return NULL;
+}
+
 /* --- the daemon's side ------------------------------------------------- */
 
 void
@@ -711,6 +742,27 @@ control_event(struct control *control, const struct board_event *ev)
 			continue;
 		}
 		send_event(cl, *slot);
+	}
+}
+
+void
+control_reply(struct control *control, uint64_t ticket, json_t *data,
+    bool more)
+{
+	struct client *cl;
+
+	LIST_FOREACH(cl, &control->clients, entry) {
+		if (cl->ticket == ticket)
+			break;
+	}
+	if (cl == NULL) {
+		json_decref(data);
+		return;
+	}
+	client_answer(cl, data, more);
+	if (!more) {
+		cl->ticket = 0;		/* write_cb goes on from here */
+		event_add(cl->timer, &idle_time);
 	}
 }
 

@@ -19,7 +19,8 @@
  *	{"ok": true, "more": false, "data": ...}
  *	{"ok": false, "error": "..."}
  *
- * "more" says that another line follows.  A request that is no such object
+ * "more" says that another line follows (of events, and of hooks that are
+ * tested).  A request that is no such object
  * is answered with an error and the connection closed; one that is
  * understood and refused leaves it open.  The next request of a connection
  * is read when the answer to the last one is on its way, so that a client
@@ -37,6 +38,7 @@
 #include <stdint.h>
 
 #include <event2/event.h>
+#include <jansson.h>
 
 #include "base/endpoint.h"
 #include "core/board.h"
@@ -135,6 +137,10 @@ struct control_ops {
 	int64_t		(*waiting)(void *ctx, const char *egress);
 	/* What Postfix's own configuration says. */
 	void		(*postfix)(void *ctx, struct control_postfix *out);
+	/* Runs a hook, or all (NULL), with a test.  What they say comes by
+	 * control_reply() with this ticket, later.  NULL, or why not. */
+	const char	*(*test_alert)(void *ctx, const char *hook,
+			    uint64_t ticket);
 	void		(*identity)(void *ctx, size_t egress, size_t addr,
 			    struct control_identity *out);
 	/* The other hosts.  NULL, or why there are none; every call has them
@@ -158,5 +164,10 @@ void		 control_stop(struct control *);
 /* Keeps the event among the last 1000 and shows it to those who follow.
  * Strings need not be clean. */
 void		 control_event(struct control *, const struct board_event *);
+
+/* A line for the client that waits with that ticket, if it still does.
+ * Takes data over.  more: others follow. */
+void		 control_reply(struct control *, uint64_t ticket,
+		    json_t *data, bool more);
 
 #endif
