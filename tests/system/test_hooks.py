@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from harness.daemon import run_tool
 from harness.place import wait_for
 
 ADDRESS = "203.0.113.1"
@@ -240,7 +241,7 @@ def test_a_directory_that_others_may_write(bl, brake, hooks):
 
 def test_a_directory_that_is_not_there_yet(bl, brake, hooks, place):
     later = place.dir / "later"
-    daemon = brake(settings=with_hooks(hooks, hooks=str(later)))
+    daemon = brake(settings={"hooks": str(later)})
     daemon.wait_log("no hooks are run: .*No such file")
     daemon.wait_health("usable")
     later.mkdir()
@@ -316,7 +317,7 @@ def test_a_hook_that_goes_while_it_runs(bl, brake, hooks):
     pid = hooks.record / "pid"
     path = hooks.add("10-goes", "echo $$ >%s\nexec sleep 600\n" % pid)
     hooks.recorder("20-record")
-    daemon = started(brake, hooks)
+    daemon = started(brake, hooks, settings={"hooks_timeout": "1m"})
     bl.add(ADDRESS)
     wait_for(lambda: pid.exists() and pid.read_text().strip(), 10)
     path.unlink()
@@ -353,7 +354,7 @@ def test_a_reload_with_another_directory(bl, brake, hooks, place):
     status, _, said = daemon.cli("test-alert")
     assert status == 1 and "no hooks are configured" in said
     daemon.write_conf({"hooks": "relative"})
-    status, _, said = daemon.cli("reload")
+    status, _, said = run_tool("-s", "unix:%s" % daemon.control, "reload")
     assert status == 1 and "must be an absolute path" in said
 
 

@@ -896,7 +896,8 @@ static const char full_text[] =
     "postfix = { config_directory = \"/etc/postfix-out\"; "
     "flush = false; };\n"
     "providers = \"\";\n"
-    "hooks = \"\";\n"
+    "hooks = \"/srv/hooks\";\n"
+    "hooks_timeout = \"20s\";\n"
     "user = \"daemon\";\n";
 
 static void
