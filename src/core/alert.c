@@ -340,7 +340,8 @@ blame(struct alerts *a, const struct policy *p, size_t party,
 	struct alert *new;
 	char name[BOARD_NAME_MAX];
 
-	for (c = a->causes; c < a->causes + a->cause_count; c++) {
+	/* The last one that could: it went over what was before. */
+	for (c = a->causes + a->cause_count; c-- > a->causes;) {
 		if (!explains(&c->e, p, party))
 			continue;
 		if (c->changed++ == 0) {

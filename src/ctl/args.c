@@ -152,7 +152,7 @@ set_value(const struct option_row *o, const char *text, struct args *out)
 static bool
 is_number(const char *text)
 {
-	return text != NULL && *text != '\0' &&
+	return *text != '\0' &&
 	    text[strspn(text, "0123456789")] == '\0';
 }
 
@@ -175,7 +175,7 @@ parse_long(int argc, char **argv, int *i, struct args *out)
 		return wrong;
 	}
 	if (o->value == VALUE_PERHAPS && value == NULL) {
-		if (is_number(argv[*i + 1]))
+		if (*i + 1 < argc && is_number(argv[*i + 1]))
 			value = argv[++*i];
 	} else if (o->value != VALUE_NONE && value == NULL) {
 		if (*i + 1 == argc) {
@@ -209,7 +209,7 @@ parse_short(int argc, char **argv, int *i, struct args *out)
 			continue;
 		}
 		if (o->value == VALUE_PERHAPS && p[1] == '\0' &&
-		    !is_number(argv[*i + 1]))
+		    (*i + 1 == argc || !is_number(argv[*i + 1])))
 			return set_value(o, NULL, out);
 		/* "-wj": what follows are options. */
 		if (o->value == VALUE_PERHAPS && p[1] != '\0' &&

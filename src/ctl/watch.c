@@ -85,8 +85,9 @@ watch_draw(FILE *out, const char *text, size_t rows)
 		if (row > 0)
 			fputs("\r\n", out);
 		if (row + 1 == rows && lines > rows) {
-			fprintf(out, "... %zu more lines: make the window "
-			    "higher" ERASE_LINE, lines - row);
+			fprintf(out, ERASE_LINE "... %zu more lines: make "
+			    "the window higher", lines - row);
+			row = rows;
 			break;
 		}
 		/* Erased first: a line that fills its row leaves nowhere to
@@ -108,6 +109,20 @@ terminal_rows(void)
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 1)
 		return size.ws_row;
 	return ROWS_DEFAULT;
+}
+
+/* A complaint as a part of a paragraph. */
+static void
+one_line(char *text)
+{
+	size_t len = strlen(text);
+
+	while (len > 0 && text[len - 1] == '\n')
+		text[--len] = '\0';
+	for (; *text != '\0'; text++) {
+		if (*text == '\n')
+			*text = ' ';
+	}
 }
 
 /* Asks; what went wrong is kept instead of told. */
@@ -133,6 +148,8 @@ ask(struct watch *w, int *status)
 	if (data != NULL) {
 		free(w->trouble);
 		w->trouble = NULL;
+	} else if (w->trouble != NULL) {
+		one_line(w->trouble);
 	}
 	return data;
 }
@@ -189,11 +206,15 @@ write_block(struct watch *w, const json_t *data, int64_t now_ms)
 		return;
 	}
 	if (w->args->given & OPT_JSON) {
-		fprintf(stderr, "%s", w->trouble);
+		fprintf(stderr, "%s\n", w->trouble);
 		return;
 	}
-	printf("%s-- %s --\n%s", w->printed ? "\n" : "",
-	    clock_text(now_ms, at), data != NULL ? w->last : w->trouble);
+	printf("%s-- %s --\n", w->printed ? "\n" : "",
+	    clock_text(now_ms, at));
+	if (data != NULL)
+		fputs(w->last, stdout);
+	else
+		puts(w->trouble);
 	w->printed = true;
 }
 
@@ -243,7 +264,7 @@ watch_status(const struct args *args)
 		/* A socket that cannot be, not one that is away. */
 		if (data == NULL && status != CTL_UNREACHABLE &&
 		    w.lost_ms == 0 && w.last == NULL) {
-			fputs(w.trouble != NULL ? w.trouble : "", stderr);
+			fprintf(stderr, "%s\n", w.trouble);
 			break;
 		}
 		if (data != NULL)

@@ -20,13 +20,14 @@ hook_line_open(struct hook_line *l, uint64_t next, int64_t now_ms)
 }
 
 void
-hook_line_news(struct hook_line *l, int64_t now_ms)
+hook_line_news(struct hook_line *l, uint64_t end, int64_t now_ms)
 {
 	if (l->running)
 		return;			/* its end settles when */
 	if (l->tries == 0) {
-		/* The first of a moment: wait for the others, not for ever. */
-		if (l->due_ms <= now_ms)
+		/* The first of a moment waits for the others; these do not
+		 * make it wait longer. */
+		if (l->next >= end)
 			l->due_ms = now_ms + HOOK_GATHER_MS;
 	} else if (l->due_ms > now_ms + AGAIN_MS) {
 		l->due_ms = now_ms + AGAIN_MS;

@@ -43,8 +43,8 @@ struct hook_line {
 /* Nothing before next concerns it. */
 void	hook_line_open(struct hook_line *, uint64_t next, int64_t now_ms);
 
-/* There are new alerts, up to end.  To be called for each of them. */
-void	hook_line_news(struct hook_line *, int64_t now_ms);
+/* There are new alerts, from end on. */
+void	hook_line_news(struct hook_line *, uint64_t end, int64_t now_ms);
 
 /* When it wants to run, which may be in the past; 0 while it runs or has
  * nothing to tell.  end: alerts_end(). */

@@ -831,6 +831,6 @@ hooks_update(struct hooks *hs, const struct incident *current, int64_t now_ms)
 		hs->window_first = before;
 	}
 	for (i = 0; i < hs->count; i++)
-		hook_line_news(&hs->v[i]->line, mono_ms);
+		hook_line_news(&hs->v[i]->line, before, mono_ms);
 	arm(hs);
 }

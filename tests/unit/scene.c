@@ -198,6 +198,8 @@ scene_tick(struct scene *s)
 	s->next_ms = board_tick(s->board, s->now_ms);
 	board_publish(s->board);
 	while (board_next_event(s->board, &e)) {
+		if (s->told != NULL)
+			s->told(&e);
 		len = strlen(s->log);
 		snprintf(s->log + len, sizeof(s->log) - len, "%s\n", e.text);
 	}

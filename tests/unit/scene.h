@@ -22,6 +22,7 @@ struct scene {
 	int64_t		 now_ms;
 	int64_t		 next_ms;	/* what the last tick asked for */
 	char		 log[8192];	/* the events' sentences, a line each */
+	void		 (*told)(const struct board_event *); /* or NULL */
 };
 
 /* A board under this configuration; every list of it is usable. */

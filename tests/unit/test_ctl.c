@@ -15,6 +15,7 @@
 #include "ctl/layout.h"
 #include "ctl/show.h"
 #include "ctl/status.h"
+#include "ctl/watch.h"
 
 /* --- command line ------------------------------------------------------ */
 
@@ -26,7 +27,7 @@ static const struct {
 	const char	*error;		/* part of it; NULL: it is good */
 	const char	*command, *word;
 	unsigned int	 given;
-	int64_t		 for_ms;
+	int64_t		 for_ms, watch;
 	const char	*config;
 } lines[] = {
 	{ "nothing is a line too", { NULL }, .command = NULL },
@@ -69,6 +70,24 @@ static const struct {
 	    .error = "is no time at all" },
 	{ "a count is a number", { "events", "-n", "ten" },
 	    .error = "\"ten\" is not a number" },
+	{ "a number may be left out", { "status", "--watch" },
+	    .command = "status", .given = OPT_WATCH },
+	{ "or follow, and is no word", { "status", "--watch", "5" },
+	    .command = "status", .given = OPT_WATCH, .watch = 5 },
+	{ "or stand behind the sign", { "--watch=5", "status" },
+	    .command = "status", .given = OPT_WATCH, .watch = 5 },
+	{ "or follow a letter", { "status", "-w", "5", "-j" },
+	    .command = "status", .given = OPT_WATCH | OPT_JSON, .watch = 5 },
+	{ "or a letter at once", { "status", "-w5" },
+	    .command = "status", .given = OPT_WATCH, .watch = 5 },
+	{ "left out before a letter", { "status", "-wj" },
+	    .command = "status", .given = OPT_WATCH | OPT_JSON },
+	{ "left out at the end", { "status", "-jw" },
+	    .command = "status", .given = OPT_WATCH | OPT_JSON },
+	{ "left out before a word", { "-w", "status" },
+	    .command = "status", .given = OPT_WATCH },
+	{ "but if it is given it is a number", { "status", "--watch=often" },
+	    .error = "\"often\" is not a number" },
 	{ "a count is not negative", { "events", "-n", "-1" },
 	    .error = "\"-1\" is not a number" },
 };
@@ -98,6 +117,7 @@ test_command_lines(void **state)
 		}
 		if (args.given != lines[i].given ||
 		    args.for_ms != lines[i].for_ms ||
+		    args.watch != lines[i].watch ||
 		    (args.command == NULL) != (lines[i].command == NULL) ||
 		    args.word_count != (lines[i].word != NULL))
 			fail_msg("%s", lines[i].claim);
@@ -580,6 +600,47 @@ test_lists_page(void **state)
 	free(p.text);
 }
 
+/* --- watching ----------------------------------------------------------- */
+
+#define TOP	"\033[H\033[?7l"
+#define LINE	"\033[K"
+#define REST	"\r\n\033[J"
+#define END	"\033[?7h"
+
+static const struct {
+	const char	*claim, *text;
+	size_t		 rows;
+	const char	*drawn;
+} pictures[] = {
+	{ "each line erases what was in its place", "a\nbc\n", 10,
+	    TOP LINE "a\r\n" LINE "bc" REST END },
+	{ "what fits exactly leaves nothing below", "a\nb\n", 2,
+	    TOP LINE "a\r\n" LINE "b" END },
+	{ "what does not fit is told", "a\nb\nc\n", 2,
+	    TOP LINE "a\r\n" LINE "... 2 more lines: make the window higher"
+	    END },
+	{ "nothing erases everything", "", 3, TOP REST END },
+};
+
+static void
+test_pictures(void **state)
+{
+	char *text;
+	size_t i, len;
+	FILE *out;
+
+	(void)state;
+	for (i = 0; i < sizeof(pictures) / sizeof(pictures[0]); i++) {
+		out = open_memstream(&text, &len);
+		assert_non_null(out);
+		watch_draw(out, pictures[i].text, pictures[i].rows);
+		fclose(out);
+		if (strcmp(text, pictures[i].drawn) != 0)
+			fail_msg("%s", pictures[i].claim);
+		free(text);
+	}
+}
+
 int
 main(void)
 {
@@ -594,6 +655,7 @@ main(void)
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_a_large_fleet_fits_a_screen),
 		cmocka_unit_test(test_lists_page),
+		cmocka_unit_test(test_pictures),
 	};
 
 	/* The pages show local time. */
