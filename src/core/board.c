@@ -1,10 +1,9 @@
 /*
  * board.c - what we believe right now, and what follows from it
  */
-#include "core/board.h"
+#include "core/board_parts.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +20,6 @@
 #include "core/words.h"
 
 #define EVENTS_MAX	100000	/* nobody drains them: a bug, not a flood */
-#define OVERRIDES_MAX	10000	/* what people can have meant */
 #define USUAL_MAX	1e9	/* messages an hour: more than there are */
 
 static const char *const state_names[] = {
@@ -42,74 +40,6 @@ static_assert(sizeof(health_names) / sizeof(health_names[0]) ==
     HEALTH_KINDS, "a name for every health");
 static_assert(sizeof(event_names) / sizeof(event_names[0]) == EVENT_KINDS,
     "a name for every event");
-
-/* A listing and its place in the two chains that find it. */
-struct entry {
-	struct listing	 l;
-	struct entry	*next;		/* of the same subject */
-	size_t		 place;		/* in board->listings */
-};
-
-/* A listing that is gone, minded for a while in case it comes back. */
-struct gone {
-	struct gone	*next;
-	size_t		 list;
-	int		 times;
-	int64_t		 at_ms;
-};
-
-struct subject_facts {
-	struct subject	 subject;
-	struct entry	*listings;
-	struct gone	*gone;
-	int64_t		 checked_ms;	/* last answer of a healthy list */
-};
-
-struct kind_health {
-	enum health	 health;
-	char		 reason[BOARD_REASON_MAX];
-	int64_t		 checked_ms;
-};
-
-struct list_facts {
-	struct kind_health kinds[SUBJECT_KINDS];
-};
-
-/* Whoever can be stopped: an egress, or a sender domain. */
-struct party {
-	struct standing	 standing;
-	size_t		*subjects;
-	size_t		 subject_count;
-	struct volume	 volume;	/* egresses only, like these */
-	bool		 full;
-	bool		 gated;
-};
-
-struct counted_view {
-	struct view	 view;
-	int		 references;	/* atomic */
-};
-
-struct board {
-	struct policy		*policy;
-	struct subject_facts	*subjects;	/* sorted, see compare */
-	size_t			 subject_count;
-	struct list_facts	*lists;
-	struct party		*egress;
-	struct party		*domains;
-	struct pool_view	*pools;
-	struct entry		**listings;
-	size_t			 listing_count;
-	struct override		*overrides;	/* sorted by target */
-	size_t			 override_count;
-	struct board_event		*events;	/* not drained yet */
-	size_t			 event_first, event_count, event_room;
-
-	bool			 dirty;		/* since the last view */
-	uint64_t		 generation;
-	pthread_mutex_t		 lock;		/* guards current */
-	struct counted_view	*current;
-};
 
 const char *
 state_name(enum state s)
@@ -158,8 +88,8 @@ subject_text(const struct subject *s, char *buf)
 
 /* --- events ------------------------------------------------------------ */
 
-static struct board_event *
-new_event(struct board *b, enum event_kind kind, int64_t now_ms)
+struct board_event *
+board_add_event(struct board *b, enum event_kind kind, int64_t now_ms)
 {
 	struct board_event *e;
 
@@ -199,7 +129,7 @@ void
 board_note(struct board *b, enum event_kind kind, int64_t now_ms,
     const char *fmt, ...)
 {
-	struct board_event *e = new_event(b, kind, now_ms);
+	struct board_event *e = board_add_event(b, kind, now_ms);
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -228,8 +158,8 @@ addr_kind(const struct addr *a)
 	return a->family == ADDR_IPV6 ? SUBJECT_IPV6 : SUBJECT_IPV4;
 }
 
-static int
-find_addr(const struct board *b, const struct addr *a)
+int
+board_find_addr(const struct board *b, const struct addr *a)
 {
 	struct subject_facts key = { .subject.kind = addr_kind(a),
 	    .subject.addr = *a }, *found;
@@ -318,7 +248,7 @@ collect_parties(struct board *b)
 		    sizeof(*e->subjects));
 		for (j = 0; j < p->egress[i].addr_count; j++)
 			e->subjects[e->subject_count++] =
-			    (size_t)find_addr(b, &p->egress[i].addrs[j]);
+			    (size_t)board_find_addr(b, &p->egress[i].addrs[j]);
 		if (p->egress[i].helo_domain != NULL)
 			e->subjects[e->subject_count++] = (size_t)
 			    find_domain(b, p->egress[i].helo_domain);
@@ -423,7 +353,7 @@ board_find_subject(const struct board *b, const char *text)
 {
 	struct addr a;
 
-	return addr_parse(text, &a) ? find_addr(b, &a) :
+	return addr_parse(text, &a) ? board_find_addr(b, &a) :
 	    find_domain(b, text);
 }
 
@@ -523,8 +453,8 @@ note_gone(struct board *b, size_t subject, size_t list, int64_t now_ms)
 }
 
 /* "SBL", or "127.0.0.4" where the table has no name. */
-static const char *
-listing_label(const struct answer_seen *a, char buf[48])
+const char *
+board_listing_label(const struct answer_seen *a, char buf[48])
 {
 	struct addr addr = addr_from_ipv4(a->code);
 	char text[ADDR_TEXT_MAX];
@@ -538,7 +468,7 @@ static void
 listing_event(struct board *b, enum event_kind kind, const struct listing *l,
     int64_t now_ms, const char *what)
 {
-	struct board_event *e = new_event(b, kind, now_ms);
+	struct board_event *e = board_add_event(b, kind, now_ms);
 	const struct list *list = &b->policy->lists[l->list];
 	char buf[ADDR_TEXT_MAX], label[48], again[120] = "";
 
@@ -552,7 +482,7 @@ listing_event(struct board *b, enum event_kind kind, const struct listing *l,
 		    listing_cleans_needed(l, b->policy));
 	snprintf(e->text, sizeof(e->text), "%s: %s by %s (%s: %s, weight "
 	    "%d)%s", e->subject, what, e->zone,
-	    listing_label(&l->seen, label), answer_name(l->seen.kind),
+	    board_listing_label(&l->seen, label), answer_name(l->seen.kind),
 	    l->seen.weight, again);
 }
 
@@ -710,7 +640,7 @@ board_health(struct board *b, size_t list, enum subject_kind kind,
 	/* The first good look at a list is no news. */
 	if (before == HEALTH_UNKNOWN && health == HEALTH_USABLE)
 		return;
-	e = new_event(b, EVENT_HEALTH, now_ms);
+	e = board_add_event(b, EVENT_HEALTH, now_ms);
 	text_copy(e->zone, sizeof(e->zone), b->policy->lists[list].zone);
 	text_copy(e->from, sizeof(e->from), health_names[before]);
 	text_copy(e->to, sizeof(e->to), health_names[health]);
@@ -760,240 +690,6 @@ board_checked_ms(const struct board *b, size_t egress)
 	return oldest;
 }
 
-/* --- overrides --------------------------------------------------------- */
-
-static bool
-plain_name(const char *s)
-{
-	return s[0] != '\0' && s[strspn(s, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] == '\0';
-}
-
-/* Target in the form that it is kept in; NULL or what is wrong. */
-static const char *
-normal_target(const char *target, char *out)
-{
-	char domain[DOMAIN_MAX];
-	struct addr a;
-	size_t i;
-
-	if (target[0] == '\0' || strlen(target) >= BOARD_NAME_MAX)
-		return "is empty or too long";
-	for (i = 0; target[i] != '\0'; i++) {
-		if (target[i] <= ' ' || target[i] > '~')
-			return "has a character that does not belong there";
-	}
-	if (addr_parse(target, &a)) {
-		addr_text(&a, out);
-		return NULL;
-	}
-	text_copy(out, BOARD_NAME_MAX, target);
-	if (strncmp(target, "account:", 8) == 0)
-		return target[8] != '\0' ? NULL : "names no account";
-	if (strncmp(target, "domain:", 7) == 0) {
-		if (domain_normal(target + 7, domain) != NULL)
-			return "names no domain";
-		snprintf(out, BOARD_NAME_MAX, "domain:%s", domain);
-		return NULL;
-	}
-	if (strncmp(target, "provider:", 9) == 0)
-		return plain_name(target + 9) ? NULL : "names no provider";
-	return plain_name(target) ? NULL :
-	    "is none of: an egress, an address, account:NAME, domain:NAME, "
-	    "provider:NAME, all";
-}
-
-/* Does this host have what the target names? */
-static bool
-target_known(const struct board *b, const char *target)
-{
-	struct addr a;
-	size_t i;
-
-	for (i = 0; strncmp(target, "provider:", 9) == 0 &&
-	    i < b->policy->provider_count; i++) {
-		if (text_same(b->policy->providers[i].name, target + 9))
-			return true;
-	}
-	/* A domain is only meant where "domain:" stands before it. */
-	return strcasecmp(target, "all") == 0 ||
-	    strncmp(target, "account:", 8) == 0 ||
-	    strncmp(target, "domain:", 7) == 0 ||
-	    policy_find_egress(b->policy, target) != -1 ||
-	    (addr_parse(target, &a) && find_addr(b, &a) != -1);
-}
-
-const char *
-board_target(const struct board *b, const char *target, char *out)
-{
-	const char *wrong = normal_target(target, out);
-	int egress;
-	size_t i;
-
-	if (wrong != NULL)
-		return wrong;
-	if (!target_known(b, out))
-		return strncmp(out, "provider:", 9) == 0 ?
-		    "is no provider of providers.conf" :
-		    "is no egress or address of this host";
-	/* One spelling, for the keys of Redis mind the case. */
-	if ((egress = policy_find_egress(b->policy, out)) != -1)
-		text_copy(out, BOARD_NAME_MAX, b->policy->egress[egress].name);
-	else if (strcasecmp(out, "all") == 0)
-		text_copy(out, BOARD_NAME_MAX, "all");
-	for (i = 0; strncmp(out, "provider:", 9) == 0 &&
-	    i < b->policy->provider_count; i++) {
-		if (text_same(b->policy->providers[i].name, out + 9))
-			text_copy(out + 9, BOARD_NAME_MAX - 9,
-			    b->policy->providers[i].name);
-	}
-	return NULL;
-}
-
-static size_t
-override_place(const struct board *b, const char *target, bool *found)
-{
-	size_t lo = 0, hi = b->override_count, mid;
-	int c;
-
-	*found = false;
-	while (lo < hi) {
-		mid = lo + (hi - lo) / 2;
-		c = strcasecmp(b->overrides[mid].target, target);
-		if (c == 0) {
-			*found = true;
-			return mid;
-		}
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-static void
-override_event(struct board *b, const struct override *o, enum word from,
-    int64_t now_ms, const char *ended)
-{
-	struct board_event *e = new_event(b, EVENT_OVERRIDE, now_ms);
-	char left[DURATION_TEXT_MAX], reason[BOARD_REASON_MAX];
-	bool known = target_known(b, o->target);
-
-	text_copy(e->egress, sizeof(e->egress), o->target);
-	text_copy(e->from, sizeof(e->from), word_names[from]);
-	text_copy(e->to, sizeof(e->to), word_names[o->word]);
-	if (o->word == WORD_NONE) {
-		snprintf(e->text, sizeof(e->text), "%s: override \"%s\" %s, "
-		    "evidence decides again", o->target, word_names[from],
-		    ended);
-		return;
-	}
-	text_clean(reason, sizeof(reason), o->reason, strlen(o->reason));
-	snprintf(e->text, sizeof(e->text), "%s: override \"%s\" by %s, "
-	    "%s%s%s%s%s%s", o->target, word_names[o->word], o->source,
-	    o->until_ms != 0 ? "ends in " : "until it is removed",
-	    o->until_ms != 0 ? duration_text(o->until_ms - now_ms, left) : "",
-	    reason[0] != '\0' ? " (" : "", reason,
-	    reason[0] != '\0' ? ")" : "",
-	    known ? "" : strncmp(o->target, "provider:", 9) == 0 ?
-	    "; no provider of providers.conf" :
-	    "; no egress or address of this host");
-}
-
-static void
-remove_override(struct board *b, size_t i, int64_t now_ms, const char *ended)
-{
-	struct override o = b->overrides[i];
-	enum word from = o.word;
-
-	memmove(b->overrides + i, b->overrides + i + 1,
-	    (b->override_count - i - 1) * sizeof(*b->overrides));
-	b->override_count--;
-	b->dirty = true;
-	o.word = WORD_NONE;
-	override_event(b, &o, from, now_ms, ended);
-}
-
-bool
-board_override(struct board *b, const struct override *want, int64_t now_ms,
-    const char **why)
-{
-	struct override o = *want, *old;
-	enum word from = WORD_NONE;
-	bool found;
-	size_t i;
-
-	if ((*why = normal_target(want->target, o.target)) != NULL)
-		return false;
-	i = override_place(b, o.target, &found);
-	if (o.word == WORD_NONE ||
-	    (o.until_ms != 0 && o.until_ms <= now_ms)) {
-		if (found)
-			remove_override(b, i, now_ms, "removed");
-		return true;
-	}
-	if (!found && b->override_count >= OVERRIDES_MAX) {
-		*why = "there are too many overrides: remove some";
-		return false;
-	}
-	if (!found) {
-		b->overrides = xreallocarray(b->overrides,
-		    b->override_count + 1, sizeof(*b->overrides));
-		memmove(b->overrides + i + 1, b->overrides + i,
-		    (b->override_count - i) * sizeof(*b->overrides));
-		b->override_count++;
-		memset(&b->overrides[i], 0, sizeof(b->overrides[i]));
-	}
-	old = &b->overrides[i];
-	from = old->word;
-	/* The same word read again, its end off by a rounding: no news. */
-	if (found && old->word == o.word &&
-	    strcmp(old->reason, o.reason) == 0 &&
-	    (old->until_ms != 0) == (o.until_ms != 0) &&
-	    llabs(old->until_ms - o.until_ms) < 1500) {
-		old->until_ms = o.until_ms;
-		text_copy(old->source, sizeof(old->source), o.source);
-		b->dirty = true;
-		return true;
-	}
-	if (o.since_ms == 0)
-		o.since_ms = from == o.word ? old->since_ms : now_ms;
-	*old = o;
-	b->dirty = true;
-	override_event(b, &o, from, now_ms, "");
-	return true;
-}
-
-size_t
-board_override_count(const struct board *b)
-{
-	return b->override_count;
-}
-
-const struct override *
-board_get_override(const struct board *b, size_t i)
-{
-	return &b->overrides[i];
-}
-
-enum state
-board_effective(const struct board *b, size_t egress, int64_t now_ms,
-    const struct override **by)
-{
-	const struct egress *e = &b->policy->egress[egress];
-	enum state state = b->egress[egress].standing.state;
-	const struct override *o;
-
-	o = words_for_egress(b->overrides, b->override_count, e, now_ms);
-	if (by != NULL)
-		*by = o;
-	if (o != NULL)
-		return o->word == WORD_STOP ? STATE_STOPPED : STATE_SENDING;
-	return state == STATE_SENDING && b->pools[e->pool].guarded ?
-	    STATE_STOPPED : state;
-}
-
 /* --- states ------------------------------------------------------------ */
 
 const struct standing *
@@ -1034,8 +730,8 @@ board_restore_domain(struct board *b, size_t domain,
  * The weights of the confirmed listings of all subjects, at most the
  * heaviest of each operator.  *worst is the heaviest listing, or NULL.
  */
-static int
-score(const struct board *b, const struct party *f,
+int
+board_score(const struct board *b, const struct party *f,
     const struct listing **worst)
 {
 	const struct entry *e, *o;
@@ -1085,7 +781,7 @@ state_event(struct board *b, const struct standing *s, const char *what,
     const char *name, enum state from, const struct listing *worst,
     int64_t now_ms)
 {
-	struct board_event *e = new_event(b, EVENT_STATE, now_ms);
+	struct board_event *e = board_add_event(b, EVENT_STATE, now_ms);
 	char buf[ADDR_TEXT_MAX], label[48], wait[DURATION_TEXT_MAX];
 	const struct policy *p = b->policy;
 
@@ -1102,7 +798,7 @@ state_event(struct board *b, const struct standing *s, const char *what,
 		snprintf(e->text, sizeof(e->text), "%s %s: %s -> stopped: "
 		    "%s is listed by %s (%s), score %d of %d%s; resumes %s "
 		    "after it is clean", what, name, e->from, e->subject,
-		    e->zone, listing_label(&worst->seen, label), s->score,
+		    e->zone, board_listing_label(&worst->seen, label), s->score,
 		    p->stop_score, p->mode == MODE_OBSERVE ?
 		    " (observe mode: mail passes all the same)" : "",
 		    duration_text(standing_wait_ms(p, s->relapses), wait));
@@ -1119,8 +815,8 @@ state_event(struct board *b, const struct standing *s, const char *what,
 	}
 }
 
-static void
-sooner(int64_t *next, int64_t t)
+void
+board_sooner(int64_t *next, int64_t t)
 {
 	if (t != 0 && (*next == 0 || t < *next))
 		*next = t;
@@ -1203,170 +899,6 @@ answered_ms(const struct board *b, const struct party *party)
 	return oldest == INT64_MAX && asked ? 0 : oldest;
 }
 
-/* --- pools and volumes -------------------------------------------------- */
-
-const struct pool_view *
-board_pool(const struct board *b, size_t pool)
-{
-	return &b->pools[pool];
-}
-
-const struct volume *
-board_volume(const struct board *b, size_t egress)
-{
-	return &b->egress[egress].volume;
-}
-
-void
-board_set_gated(struct board *b, size_t egress, bool gated)
-{
-	if (b->egress[egress].gated != gated)
-		b->dirty = true;
-	b->egress[egress].gated = gated;
-}
-
-void
-board_set_fresh(struct board *b, size_t egress)
-{
-	b->egress[egress].standing.fresh = true;
-	b->dirty = true;
-}
-
-static void
-guard_event(struct board *b, size_t pool, size_t left, int64_t now_ms)
-{
-	const struct pool *p = &b->policy->pools[pool];
-	const struct pool_view *g = &b->pools[pool];
-	struct board_event *e = new_event(b, EVENT_GUARD, now_ms);
-	char window[DURATION_TEXT_MAX];
-
-	snprintf(e->egress, sizeof(e->egress), "pool:%s", p->name);
-	text_copy(e->from, sizeof(e->from), g->guarded ? "open" : "guarded");
-	text_copy(e->to, sizeof(e->to), g->guarded ? "guarded" : "open");
-	if (g->guarded)
-		snprintf(e->text, sizeof(e->text), "pool %s: %zu of its "
-		    "egresses were stopped within %s, more than burn_limit = "
-		    "%d: the cause is still at work, so the others stop too "
-		    "rather than be the next; find the cause, then "
-		    "\"mailbrake send NAME\" lets one go on", p->name,
-		    g->stopped, duration_text(p->burn_window_ms, window),
-		    p->burn_limit);
-	else if (left == 0)
-		snprintf(e->text, sizeof(e->text), "pool %s: none of its "
-		    "egresses is left to be kept from being the next",
-		    p->name);
-	else
-		snprintf(e->text, sizeof(e->text), "pool %s: no longer more "
-		    "than %d egresses stopped within %s: the others go on",
-		    p->name, p->burn_limit,
-		    duration_text(p->burn_window_ms, window));
-}
-
-/* How many egresses of a pool are not back from a stop after since_ms. */
-static size_t
-stopped_since(const struct board *b, const struct pool *p, int64_t since_ms)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < p->egress_count; i++) {
-		const struct standing *s = &b->egress[p->egress[i]].standing;
-
-		n += s->state != STATE_SENDING && s->stopped_ms > since_ms;
-	}
-	return n;
-}
-
-/* How many were stopped lately and are not back; the pool is guarded while
- * that is too many and somebody is left to be saved.  One that was stopped
- * and sends again proves that the cause is gone. */
-static void
-tick_pool(struct board *b, size_t pool, int64_t now_ms, int64_t *next)
-{
-	const struct pool *p = &b->policy->pools[pool];
-	struct pool_view *g = &b->pools[pool], before = *g;
-	int64_t lately = now_ms - p->burn_window_ms;
-	size_t i, left = 0;
-	bool back = false;
-
-	for (i = 0; i < p->egress_count; i++) {
-		const struct standing *s = &b->egress[p->egress[i]].standing;
-
-		if (s->state != STATE_SENDING)
-			continue;
-		left++;
-		if (s->stopped_ms > lately)
-			back = true;
-	}
-	g->stopped = stopped_since(b, p, lately);
-	g->guarded = p->burn_limit > 0 && !back &&
-	    g->stopped > (size_t)p->burn_limit && left > 0;
-	g->until_ms = 0;
-	/* It ends with the first stop after which there were few enough. */
-	for (i = 0; i < p->egress_count && g->guarded; i++) {
-		int64_t t = b->egress[p->egress[i]].standing.stopped_ms;
-
-		if (t > lately && stopped_since(b, p, t) <=
-		    (size_t)p->burn_limit)
-			sooner(&g->until_ms, t + p->burn_window_ms);
-	}
-	if (g->guarded != before.guarded)
-		guard_event(b, pool, left, now_ms);
-	if (memcmp(&before, g, sizeof(before)) != 0)
-		b->dirty = true;
-	sooner(next, g->until_ms);
-}
-
-/* Does everybody in this pool send, so that mail takes its usual ways? */
-static bool
-pool_as_usual(const struct board *b, size_t pool, int64_t now_ms)
-{
-	const struct pool *p = &b->policy->pools[pool];
-	size_t i;
-
-	for (i = 0; i < p->egress_count; i++) {
-		if (board_effective(b, p->egress[i], now_ms, NULL) !=
-		    STATE_SENDING)
-			return false;
-	}
-	return true;
-}
-
-static void
-tick_volume(struct board *b, size_t egress, int64_t now_ms)
-{
-	const struct egress *e = &b->policy->egress[egress];
-	struct party *party = &b->egress[egress];
-	struct standing *s = &party->standing;
-	struct volume *v = &party->volume;
-	bool as_usual = pool_as_usual(b, e->pool, now_ms), full;
-	uint64_t accepted = v->accepted;
-	double limit;
-
-	if (volume_read(v, e->traffic, &s->usual, as_usual, now_ms))
-		b->dirty = true;
-	if (s->state == STATE_PROBATION && v->accepted != accepted)
-		b->dirty = true;
-	/* Nobody moves mail here as long as it is fresh: what was counted is
-	 * its own. */
-	if (s->fresh && v->used) {
-		s->fresh = false;
-		b->dirty = true;
-	}
-	/* Who vouches for a standby knows what it can take. */
-	limit = e->warm ? 0 : usual_limit(&s->usual,
-	    b->policy->pools[e->pool].reroute_limit);
-	full = limit > 0 && !as_usual && v->hour_rerouted > 0 &&
-	    (double)v->hour >= limit;
-	if (full && !party->full)
-		board_note(b, EVENT_NOTE, now_ms, "egress %s: %llu messages "
-		    "in this hour, its usual number is %.0f: it takes no "
-		    "more rerouted mail until the next", e->name,
-		    (unsigned long long)v->hour, s->usual.per_hour);
-	if (full != party->full)
-		b->dirty = true;
-	party->full = full;
-}
-
 /* A probation ends by time, unless where much mail is usual hardly any went
  * to prove that it is good. */
 static bool
@@ -1390,7 +922,7 @@ tick_party(struct board *b, struct party *party,
 	struct standing *s = &party->standing, before = *s;
 	const struct listing *worst;
 	enum state from;
-	int sum = score(b, party, &worst);
+	int sum = board_score(b, party, &worst);
 
 	if (standing_step(s, b->policy, sum, s->state == STATE_SENDING ||
 	    (s->state == STATE_PROBATION && !proven(b, party, now_ms)) ? 0 :
@@ -1403,7 +935,7 @@ tick_party(struct board *b, struct party *party,
 		b->dirty = true;
 	/* What waits for an answer is looked at when there is one. */
 	if (s->until_ms > now_ms)
-		sooner(next, s->until_ms);
+		board_sooner(next, s->until_ms);
 }
 
 int64_t
@@ -1416,10 +948,10 @@ board_tick(struct board *b, int64_t now_ms)
 		int64_t until = b->overrides[i].until_ms;
 
 		if (until != 0 && until <= now_ms) {
-			remove_override(b, i, now_ms, "ended");
+			board_remove_override(b, i, now_ms, "ended");
 			continue;
 		}
-		sooner(&next, until);
+		board_sooner(&next, until);
 		i++;
 	}
 	for (i = 0; i < b->policy->egress_count; i++)
@@ -1430,9 +962,9 @@ board_tick(struct board *b, int64_t now_ms)
 		tick_party(b, &b->domains[i], NULL, "domain",
 		    b->policy->domains[i].name, now_ms, &next);
 	for (i = 0; i < b->policy->pool_count; i++)
-		tick_pool(b, i, now_ms, &next);
+		board_tick_pool(b, i, now_ms, &next);
 	for (i = 0; i < b->policy->egress_count; i++)
-		tick_volume(b, i, now_ms);
+		board_tick_volume(b, i, now_ms);
 	return next;
 }
 
@@ -1507,7 +1039,7 @@ board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 
 	/* What was counted until now, for the counters are new ones. */
 	for (i = 0; i < b->policy->egress_count; i++)
-		tick_volume(b, i, now_ms);
+		board_tick_volume(b, i, now_ms);
 	old = *b;
 	b->policy = policy_ref(p);
 	b->listings = NULL;
@@ -1576,120 +1108,4 @@ board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 	free_facts(&old);
 	policy_unref(old.policy);
 	b->dirty = true;
-}
-
-/* --- views ------------------------------------------------------------- */
-
-static void
-fill_view(const struct board *b, const struct party *party,
-    struct party_view *out)
-{
-	const struct standing *s = &party->standing;
-	const struct listing *worst;
-	char buf[ADDR_TEXT_MAX];
-	size_t i;
-	const struct entry *e;
-
-	out->state = s->state;
-	out->since_ms = s->since_ms;
-	out->until_ms = s->until_ms;
-	out->score = score(b, party, &worst);
-	out->fresh = s->fresh;
-	out->full = party->full;
-	out->gated = party->gated;
-	out->usual = s->usual.hours >= TRAFFIC_KNOWN_HOURS ?
-	    s->usual.per_hour : 0;
-	out->accepted = party->volume.accepted;
-	out->delivered_before = party->volume.delivered_before;
-	for (i = 0; i < party->subject_count; i++) {
-		for (e = b->subjects[party->subjects[i]].listings; e != NULL;
-		    e = e->next)
-			out->listing_count += e->l.confirmed;
-	}
-	if (worst == NULL)
-		return;
-	text_copy(out->subject, sizeof(out->subject),
-	    subject_text(&b->subjects[worst->subject].subject, buf));
-	text_copy(out->zone, sizeof(out->zone),
-	    b->policy->lists[worst->list].zone);
-	listing_label(&worst->seen, out->listing);
-}
-
-static void
-free_view(struct counted_view *c)
-{
-	policy_unref((struct policy *)(uintptr_t)c->view.policy);
-	free((void *)(uintptr_t)c->view.egress);
-	free((void *)(uintptr_t)c->view.domains);
-	free((void *)(uintptr_t)c->view.pools);
-	free((void *)(uintptr_t)c->view.overrides);
-	free(c);
-}
-
-void
-board_publish(struct board *b)
-{
-	struct counted_view *c, *old;
-	struct party_view *egress, *domains;
-	struct pool_view *pools;
-	struct override *overrides;
-	size_t i;
-
-	if (!b->dirty)
-		return;
-	b->dirty = false;
-	egress = xcalloc(b->policy->egress_count, sizeof(*egress));
-	for (i = 0; i < b->policy->egress_count; i++)
-		fill_view(b, &b->egress[i], &egress[i]);
-	domains = xcalloc(b->policy->domain_count, sizeof(*domains));
-	for (i = 0; i < b->policy->domain_count; i++)
-		fill_view(b, &b->domains[i], &domains[i]);
-	pools = xcalloc(b->policy->pool_count, sizeof(*pools));
-	for (i = 0; i < b->policy->pool_count; i++)
-		pools[i] = b->pools[i];
-	overrides = xcalloc(b->override_count, sizeof(*overrides));
-	if (b->override_count > 0)
-		memcpy(overrides, b->overrides,
-		    b->override_count * sizeof(*overrides));
-	c = xcalloc(1, sizeof(*c));
-	c->references = 1;
-	c->view = (struct view){ .policy = policy_ref(b->policy),
-	    .egress = egress, .domains = domains,
-	    .pools = pools, .overrides = overrides,
-	    .override_count = b->override_count,
-	    .generation = ++b->generation };
-	pthread_mutex_lock(&b->lock);
-	old = b->current;
-	b->current = c;
-	pthread_mutex_unlock(&b->lock);
-	if (old != NULL)
-		view_put(&old->view);
-}
-
-uint64_t
-board_generation(const struct board *b)
-{
-	return b->generation;
-}
-
-const struct view *
-board_view_get(struct board *b)
-{
-	struct counted_view *c;
-
-	pthread_mutex_lock(&b->lock);
-	c = b->current;
-	__atomic_add_fetch(&c->references, 1, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&b->lock);
-	return &c->view;
-}
-
-void
-view_put(const struct view *v)
-{
-	/* view is the first member of what counts it. */
-	struct counted_view *c = (struct counted_view *)(uintptr_t)v;
-
-	if (__atomic_sub_fetch(&c->references, 1, __ATOMIC_ACQ_REL) == 0)
-		free_view(c);
 }
