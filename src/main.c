@@ -34,6 +34,7 @@
 #include "front/maps.h"
 #include "front/milter.h"
 #include "front/policy.h"
+#include "front/site.h"
 #include "front/socketmap.h"
 #include "front/ways.h"
 #include "store/incidents.h"
@@ -59,6 +60,7 @@ struct daemon {
 	struct statefile	*state;
 	struct incidents	*incidents;
 	struct control		*control;
+	struct site		*site;
 	struct ways		*ways;
 	struct hooks		*hooks;
 	uint64_t		 test_ticket;	/* who waits for hooks */
@@ -94,6 +96,16 @@ arm_tick(struct daemon *d, int64_t next_ms, int64_t now_ms)
 	event_add(d->tick, &tv);
 }
 
+/* The time line, for all who look at it. */
+static void
+show_event(struct daemon *d, const struct board_event *e)
+{
+	if (d->control != NULL)
+		control_event(d->control, e);
+	if (d->site != NULL)
+		site_event(d->site, e);
+}
+
 static void
 tell(struct daemon *d, const struct board_event *e)
 {
@@ -103,8 +115,7 @@ tell(struct daemon *d, const struct board_event *e)
 		log_warnx("%s", e->text);
 	else
 		log_info("%s", e->text);
-	if (d->control != NULL)
-		control_event(d->control, e);
+	show_event(d, e);
 	if (d->redis != NULL)
 		redis_put_event(d->redis, e);
 }
@@ -239,8 +250,7 @@ redis_status_cb(void *ctx, enum redis_status status, const char *why)
 		snprintf(e.text, sizeof(e.text), "Redis: not connected, "
 		    "overrides and states go on as they are known here%s%s",
 		    why[0] != '\0' ? ": " : "", why);
-	if (d->control != NULL)
-		control_event(d->control, &e);
+	show_event(d, &e);
 }
 
 static void
@@ -443,6 +453,7 @@ warn_unchanged(const struct config *old, const struct config *new)
 	    !same_endpoint(&old->policy_service, &new->policy_service) ||
 	    !same_endpoint(&old->socketmap, &new->socketmap) ||
 	    !same_endpoint(&old->control, &new->control) ||
+	    !same_endpoint(&old->http, &new->http) ||
 	    !text_same(old->socket_group, new->socket_group))
 		log_warnx("listen has changed: that takes a restart");
 	if (strcmp(old->state_file, new->state_file) != 0)
@@ -883,6 +894,10 @@ start_fronts(struct daemon *d)
 		d->milter_runs = true;
 		endpoint_text(&c->milter, d->where[FRONT_MILTER]);
 	}
+	/* Mail is braked without it: no reason not to start. */
+	if (c->http.kind != ENDPOINT_NONE && (d->site = site_start(d->base,
+	    d->board, &c->http, &mine, d)) == NULL)
+		log_warnx("there is no status page and there are no metrics");
 }
 
 /* A connection a mail; libmilter spins when there are no descriptors left. */
@@ -902,7 +917,7 @@ static void
 make_directories(const struct config *c)
 {
 	const struct endpoint *e[] = { &c->milter, &c->policy_service,
-	    &c->socketmap, &c->control };
+	    &c->socketmap, &c->control, &c->http };
 	size_t i;
 
 	for (i = 0; i < sizeof(e) / sizeof(e[0]); i++) {
@@ -993,6 +1008,8 @@ finish(struct daemon *d)
 	socketmap_stop(d->socketmap);
 	control_stop(d->control);
 	d->control = NULL;
+	site_stop(d->site);
+	d->site = NULL;
 	stop_watching(d);
 	ways_free(d->ways);
 	hooks_free(d->hooks);

@@ -681,8 +681,6 @@ static void
 read_listen(struct config *c, const struct listen_group *g,
     bool local_known, const struct schema_file *f, struct errors *errs)
 {
-	struct endpoint ignored = { 0 };	/* not offered as yet */
-
 	read_endpoint(&c->milter, g->milter, "unix:" DEFAULT_RUN_DIR
 	    "/milter.sock", "milter", g, f, errs);
 	read_endpoint(&c->policy_service, g->policy, "inet:127.0.0.1:10045",
@@ -691,10 +689,8 @@ read_listen(struct config *c, const struct listen_group *g,
 	    f, errs);
 	read_endpoint(&c->socketmap, g->socketmap, "unix:" DEFAULT_RUN_DIR
 	    "/map.sock", "socketmap", g, f, errs);
-	read_endpoint(&ignored, g->http, "", "http", g, f, errs);
-	if (ignored.kind != ENDPOINT_NONE)
-		errors_warn(errs, &g->head.at, "listen.http is not offered "
-		    "by this version");
+	read_endpoint(&c->http, g->http, "inet:127.0.0.1:9845", "http", g, f,
+	    errs);
 	c->socket_group = xstrdup(g->group);
 	if (g->policy != NULL && g->policy[0] != '\0' && !local_known) {
 		struct position at = schema_where(f, "listen.policy");

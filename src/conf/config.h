@@ -34,6 +34,7 @@ struct config {
 	struct endpoint	 policy_service;
 	struct endpoint	 socketmap;
 	struct endpoint	 control;
+	struct endpoint	 http;
 	char		*socket_group;	/* NULL: postfix where there is one */
 
 	/* redis */
