@@ -28,7 +28,7 @@
 
 /* Without a beat for so long the event loop does not live, and what it wrote
  * down is not served any more: an old "all is well" would be a lie. */
-#define HTTP_STALE_MS		30000
+#define HTTP_STALE_MS		20000
 #define HTTP_IDLE_S		5	/* a silent connection */
 #define HTTP_DEADLINE_MS	20000	/* any connection */
 #define HTTP_CONNECTIONS	64

@@ -234,15 +234,20 @@ next_step(const json_t *incident)
 	return "";
 }
 
+static void	 command(struct page *, const char *, ...)
+		    __attribute__((__format__(__printf__, 2, 3)));
+
 static void
-command(struct page *p, const char *fmt, const char *a, const char *b)
+command(struct page *p, const char *fmt, ...)
 {
+	char text[1200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
 	html_raw(p->out, "<code>");
-	/* fmt is ours: two %s at most. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	html_text(p->out, fmt, a, b);
-#pragma GCC diagnostic pop
+	html_text(p->out, "%s", text);
 	html_raw(p->out, "</code>");
 }
 
@@ -267,27 +272,26 @@ say_now(struct page *p, const struct party *party, const json_t *e)
 	const char *step = next_step(p->open);
 	const json_t *o = override_of(e);
 
-	if (o != NULL && heaviest(e) == NULL) {
+	if (o != NULL && (heaviest(e) == NULL || strcmp(step, "resumed") ==
+	    0)) {
 		html_text(p->out, "when the reason is gone, let the evidence "
 		    "decide: ");
-		command(p, "mailbrake auto %s%s", show_text(o, "target"), "");
-	} else if (p->open == NULL || strcmp(step, "cause") == 0) {
-		html_text(p->out, "find what sends the spam (a stolen "
-		    "password, a web form, an infected client), then tell: ");
-		command(p, "mailbrake incident --cause \"what it was\"", "",
-		    "");
-	} else if (strcmp(step, "removed") == 0) {
-		html_text(p->out, "remove the cause, then tell: ");
-		command(p, "mailbrake incident --removed \"what was done\"",
-		    "", "");
-	} else if (strcmp(step, "asked") == 0) {
-		html_text(p->out, "ask to be delisted; where, and with which "
-		    "words: ");
-		command(p, "mailbrake delist %s%s", unasked(p->open), "");
-	} else {
+		command(p, "mailbrake auto %s", show_text(o, "target"));
+	} else if (strcmp(step, "resumed") == 0) {
 		html_text(p->out, "nothing; to send in spite of it: ");
 		command(p, "mailbrake send %s%s --for 1h", party->target,
 		    show_text(e, "name"));
+	} else if (strcmp(step, "removed") == 0) {
+		html_text(p->out, "remove the cause, then tell: ");
+		command(p, "mailbrake incident --removed \"what was done\"");
+	} else if (strcmp(step, "asked") == 0) {
+		html_text(p->out, "ask to be delisted; where, and with which "
+		    "words: ");
+		command(p, "mailbrake delist %s", unasked(p->open));
+	} else {
+		html_text(p->out, "find what sends the spam (a stolen "
+		    "password, a web form, an infected client), then tell: ");
+		command(p, "mailbrake incident --cause \"what it was\"");
 	}
 }
 
@@ -509,8 +513,9 @@ warn_egresses(struct page *p, size_t *n)
 			    show_text(p->status, "config_file"));
 		json_array_foreach(json_object_get(e, "identity"), k, id) {
 			if (is(id, "state", "bad") && names++ < SENTENCES)
-				warn(p, n, "Name of %s: %s",
+				warn(p, n, "Name of %s (%s): %s",
 				    show_text(e, "name"),
+				    show_text(id, "address"),
 				    show_text(id, "text"));
 		}
 	}
@@ -751,7 +756,7 @@ incident(struct page *p)
 	html_raw(p->out, "</h2><p>");
 	html_text(p->out, "Since %s. All of it: ", show_time(show_ms(in,
 	    "opened"), p->now_ms, at));
-	command(p, "mailbrake incident%s%s", "", "");
+	command(p, "mailbrake incident");
 	html_raw(p->out, "</p><ol class=\"steps\">");
 	json_array_foreach(json_object_get(in, "steps"), i, s) {
 		for (k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {
@@ -817,7 +822,7 @@ egress_row(struct page *p, const json_t *e, bool is_egress)
 	}
 	cell(p, "Checked", show_bool(e, "blind") ? "warn" : "", "%s%s",
 	    age_of(p, e, "checked", age), show_bool(e, "blind") ?
-	    ", but a list that should see it cannot be used" : "");
+	    ", but not by all lists" : "");
 	if (json_is_integer(json_object_get(e, "waiting")))
 		cell(p, "Waiting", "n", "%lld", (long long)show_int(e,
 		    "waiting"));

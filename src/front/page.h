@@ -23,7 +23,7 @@ struct history;
 /* Of page_style: base64 of its SHA-256, for the Content-Security-Policy.
  * The tests compare them. */
 #define PAGE_STYLE_SHA256 \
-	"ma3G7E1HTja8/2EOEa3T6poIUZyy7iUYaxaS9AiJUYM="
+	"2rhY+AZtSAmsY2bsD5LbC0oQU+pX1L2OdjNT3F6jPqc="
 #define PAGE_ROWS		30
 #define PAGE_REFRESH_S		15
 #define PAGE_HISTORY_MS		(3 * 86400000LL)

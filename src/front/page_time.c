@@ -23,6 +23,7 @@
 #define SPANS		200
 #define SPANS_TOLD	4	/* in words */
 #define WIDTH		4320	/* of the drawing: a unit is a minute */
+#define WIDTH_MIN	20	/* of what is short, but to be seen */
 #define HEIGHT		24
 #define UNIT_MS		(PAGE_HISTORY_MS / WIDTH)
 
@@ -57,16 +58,19 @@ draw(struct evbuffer *out, const struct history_span *spans, size_t count,
     int64_t from_ms)
 {
 	size_t i;
-	long long x, width;
+	long long x, end, width;
 
 	for (i = 0; i < count; i++) {
 		const struct bar *b = &bars[spans[i].state];
 
 		x = (spans[i].from_ms - from_ms) / UNIT_MS;
-		width = (spans[i].to_ms - from_ms) / UNIT_MS - x;
+		end = (spans[i].to_ms - from_ms) / UNIT_MS;
+		width = (end < WIDTH ? end : WIDTH) - x;
 		/* A stop of a minute is to be seen too. */
-		if (width < 8 && spans[i].state != HISTORY_UNKNOWN)
-			width = 8;
+		if (width < WIDTH_MIN && spans[i].state != HISTORY_UNKNOWN)
+			width = WIDTH_MIN;
+		if (x + width > WIDTH)
+			x = WIDTH - width;
 		evbuffer_add_printf(out, "<rect class=\"%s\" x=\"%lld\" "
 		    "y=\"%d\" width=\"%lld\" height=\"%d\"/>", b->css, x,
 		    b->y, width, b->height);
@@ -151,8 +155,10 @@ page_time(struct evbuffer *out, const struct page_facts *facts)
 
 	html_raw(out, "<section><h2>The last three days</h2>");
 	json_array_foreach(json_object_get(facts->status, "egress"), i, e) {
+		/* Times come in whole seconds: what began in this one is
+		 * to be seen. */
 		count = history_spans(facts->history, show_text(e, "name"),
-		    now_ms - PAGE_HISTORY_MS, now_ms, spans, SPANS);
+		    now_ms - PAGE_HISTORY_MS, now_ms + UNIT_MS, spans, SPANS);
 		if (!is_worth_a_bar(spans, count))
 			quiet++;
 		else if (shown == PAGE_ROWS)

@@ -108,10 +108,11 @@ beat_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	http_beat(s->http, now_ms);
 	wait_ms = s->news || s->generation != board_generation(s->board) ?
-	    SITE_BEAT_MS / 2 : SITE_EVERY_MS;
+	    0 : SITE_EVERY_MS - SITE_BEAT_MS;
 	if (wait_ms < SITE_SHARE * s->took_ms)
 		wait_ms = SITE_SHARE * s->took_ms;
-	if (now_ms - s->written_ms >= wait_ms)
+	/* The timer may be a little early. */
+	if (now_ms - s->written_ms >= wait_ms - SITE_BEAT_MS / 2)
 		write_down(s);
 }
 

@@ -1208,10 +1208,17 @@ test_local(void **state)
 static void
 test_sockets_that_are_not_named(void **state)
 {
+	char where[ENDPOINT_TEXT_MAX];
 	size_t i;
 
 	(void)state;
+	load_good("");
+	assert_string_equal(endpoint_text(&conf->http, where),
+	    "inet:127.0.0.1:9845");
+	load_good("listen = { http = \"\"; control = \"unix:/run/c\"; };");
+	assert_int_equal(conf->http.kind, ENDPOINT_NONE);
 	load_good("listen = { control = \"unix:/run/c\"; };");
+	assert_int_equal(conf->http.kind, ENDPOINT_NONE);
 	assert_int_equal(conf->milter.kind, ENDPOINT_NONE);
 	assert_int_equal(conf->policy_service.kind, ENDPOINT_NONE);
 	assert_int_equal(conf->socketmap.kind, ENDPOINT_NONE);
