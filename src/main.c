@@ -132,22 +132,26 @@ note_redis(struct daemon *d)
 	statefile_keep(d->state, STATEFILE_STORE, d->redis_memory);
 }
 
-/* What became of mail, by all front ends together. */
+/* What became of new mail.  The maps are asked about each message more than
+ * once, and about mail in the queue again and again: they do not count. */
 static void
 keep_incidents(struct daemon *d, int64_t now_ms)
 {
+	static const enum front_kind doors[] = { FRONT_MILTER, FRONT_POLICY };
+	const struct policy *p = d->conf->policy;
 	struct incident_counts counts = { 0 };
 	char *text;
-	int i;
+	size_t i;
 
-	for (i = 0; i < FRONT_KINDS; i++) {
-		struct front_stats *st = &front_stats[i];
+	for (i = 0; i < sizeof(doors) / sizeof(doors[0]); i++) {
+		struct front_stats *st = &front_stats[doors[i]];
 
 		counts.refused += st->by_action[ACT_TEMPFAIL];
 		counts.held += st->by_action[ACT_HOLD];
-		counts.rerouted += st->by_action[ACT_REROUTE];
 		counts.queued += st->by_action[ACT_QUEUE];
 	}
+	for (i = 0; i < p->egress_count; i++)
+		counts.rerouted += p->egress[i].traffic->rerouted;
 	if (!incidents_update(d->incidents, d->board, &counts, now_ms))
 		return;
 	text = incidents_write(d->incidents);
