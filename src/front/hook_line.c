@@ -13,10 +13,9 @@ static const int64_t waits_ms[] = { 10000, 60000, 300000, 900000 };
 #define WAIT_COUNT	((int)(sizeof(waits_ms) / sizeof(waits_ms[0])))
 
 void
-hook_line_open(struct hook_line *l, uint64_t next, int64_t now_ms)
+hook_line_open(struct hook_line *l, uint64_t next, int64_t due_ms)
 {
-	*l = (struct hook_line){ .next = next,
-	    .due_ms = now_ms + HOOK_GATHER_MS };
+	*l = (struct hook_line){ .next = next, .due_ms = due_ms };
 }
 
 void

@@ -40,8 +40,8 @@ struct hook_line {
 	int64_t		 paid_ms;	/* see hook_line_due() */
 };
 
-/* Nothing before next concerns it. */
-void	hook_line_open(struct hook_line *, uint64_t next, int64_t now_ms);
+/* Nothing before next concerns it, and it is not run before due_ms. */
+void	hook_line_open(struct hook_line *, uint64_t next, int64_t due_ms);
 
 /* There are new alerts, from end on. */
 void	hook_line_news(struct hook_line *, uint64_t end, int64_t now_ms);

@@ -143,10 +143,13 @@ take_hook(struct hooks *hs, const char *name)
 	return NULL;
 }
 
-/* What is there now.  One that is new begins with the alert next. */
+/* What is there now.  One that is new is told of what the others have not
+ * been told either. */
 static void
-look_again(struct hooks *hs, uint64_t next)
+look_again(struct hooks *hs)
 {
+	uint64_t next = hs->window_ms != 0 ? hs->window_first :
+	    alerts_end(hs->alerts);
 	struct hook *now[HOOKS_MAX], *h;
 	struct hook_dir d;
 	size_t i;
@@ -156,8 +159,7 @@ look_again(struct hooks *hs, uint64_t next)
 		if ((h = take_hook(hs, d.files[i].name)) == NULL) {
 			h = xcalloc(1, sizeof(*h));
 			h->name = xstrdup(d.files[i].name);
-			hook_line_open(&h->line, next,
-			    clock_mono_ms() - HOOK_GATHER_MS);
+			hook_line_open(&h->line, next, hs->window_ms);
 			log_info("hook %s: is run from now on", h->name);
 		}
 		free(h->path);
@@ -494,16 +496,14 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct hooks *hs = arg;
 	int64_t mono_ms = clock_mono_ms(), due;
-	uint64_t end = alerts_end(hs->alerts), next = end;
+	uint64_t end = alerts_end(hs->alerts);
 	size_t i;
 
 	(void)fd;
 	(void)what;
-	if (hs->window_ms != 0 && hs->window_ms <= mono_ms) {
+	look_again(hs);
+	if (hs->window_ms <= mono_ms)
 		hs->window_ms = 0;
-		next = hs->window_first;
-	}
-	look_again(hs, next);
 	for (i = 0; i < hs->count; i++) {
 		due = hook_line_due(&hs->v[i]->line, end);
 		if (due != 0 && due <= mono_ms)
@@ -690,7 +690,7 @@ hooks_test(struct hooks *hs, const char *name, hooks_said_fn *said, void *ctx)
 
 	if (hs->testing > 0)
 		return "a test is being made already: wait for its end";
-	look_again(hs, alerts_end(hs->alerts));
+	look_again(hs);
 	arm(hs);
 	names = json_array();
 	for (i = 0; i < hs->count; i++) {
@@ -746,7 +746,7 @@ hooks_new(struct event_base *base, struct board *board,
 	    (hs->timer = evtimer_new(base, timer_cb, hs)) == NULL ||
 	    (hs->greeter = event_new(base, -1, 0, greeter_cb, hs)) == NULL)
 		fatalx("cannot set up the event loop");
-	look_again(hs, 0);
+	look_again(hs);
 	return hs;
 }
 
@@ -754,8 +754,7 @@ void
 hooks_configure(struct hooks *hs, const struct config *c)
 {
 	hs->conf = c;
-	look_again(hs, hs->window_ms != 0 ? hs->window_first :
-	    alerts_end(hs->alerts));
+	look_again(hs);
 	arm(hs);
 }
 
