@@ -380,7 +380,7 @@ def test_thousands_of_events_are_few_runs(bl, brake, hooks):
     count = 0
     with daemon_link(daemon) as ask:
         began = time.monotonic()
-        for n in range(1500):
+        while count < 3000 and time.monotonic() - began < 10:
             for word in ("stop", "auto"):
                 before = time.monotonic()
                 assert ask({"command": "override", "word": word,
@@ -396,7 +396,9 @@ def test_thousands_of_events_are_few_runs(bl, brake, hooks):
     told = sum(len(f["events"]) for f, _ in runs)
     left = sum(f["left_out"] for f, _ in runs)
     assert told + left == count + 1
-    assert left > 0 and all(len(f["events"]) <= 200 for f, _ in runs)
+    if count > 300 * (took / 2 + 1):        # more than are kept
+        assert left > 0
+    assert all(len(f["events"]) <= 200 for f, _ in runs)
     assert env["STOPPED"] == "mx1"
 
 
