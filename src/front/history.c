@@ -47,6 +47,21 @@ history_free(struct history *h)
 	free(h);
 }
 
+struct history *
+history_copy(const struct history *h)
+{
+	struct history *copy = history_new();
+	size_t i;
+
+	*copy = *h;
+	copy->names = xcalloc(h->name_count, sizeof(*h->names));
+	for (i = 0; i < h->name_count; i++) {
+		copy->names[i] = h->names[i];
+		copy->names[i].text = xstrdup(h->names[i].text);
+	}
+	return copy;
+}
+
 void
 history_begin(struct history *h)
 {

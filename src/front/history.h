@@ -30,6 +30,8 @@ struct history;				/* opaque, see history.c */
 
 struct history	*history_new(void);
 void		 history_free(struct history *);	/* NULL is allowed */
+/* One of the caller's own, for another thread. */
+struct history	*history_copy(const struct history *);
 
 /* Begins a look at all egresses; then history_see() for each that is there,
  * and history_end(): what was not seen is gone. */

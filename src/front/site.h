@@ -2,10 +2,10 @@
  * site.h - what the event loop writes down for whoever looks
  *
  * Keeps the recent events and the states of the last days, and every now and
- * then, on the event-loop thread, writes the page, the status and the
- * metrics and hands them to http.h: within a second when something changed,
- * every SITE_EVERY_MS in any case, and never for more than a twentieth of
- * the loop's time.
+ * then takes down how things stand, has page, status and metrics made of it
+ * beside the loop, and hands them to http.h: within about a second when
+ * something changed, every SITE_EVERY_MS in any case, and never for more
+ * than a twentieth of the loop's time.  Event-loop thread.
  */
 #ifndef MAILBRAKE_FRONT_SITE_H
 #define MAILBRAKE_FRONT_SITE_H

@@ -221,6 +221,7 @@ def test_the_style_is_the_one_that_is_allowed(site):
 
 # -- what it shows
 
+@pytest.mark.threads
 def test_a_stop_from_the_first_look_to_the_end(site, bl):
     d = site()
     d.wait_health("usable")

@@ -657,6 +657,25 @@ test_full_ring(void **state)
 }
 
 static void
+test_copy(void **state)
+{
+	struct history_span spans[2];
+	struct history *copy;
+
+	(void)state;
+	see("mx1", STATE_STOPPED, 10);
+	copy = history_copy(history);
+	see("mx1", STATE_SENDING, 20);
+	see("mx2", STATE_SENDING, 20);
+	assert_int_equal(history_spans(copy, "mx1", 10, 30, spans, 2), 1);
+	assert_int_equal(spans[0].state, STATE_STOPPED);
+	assert_int_equal(history_spans(copy, "mx2", 10, 30, spans, 2), 1);
+	assert_int_equal(spans[0].state, HISTORY_UNKNOWN);
+	history_free(copy);
+	assert_int_equal(history_spans(history, "mx1", 10, 30, spans, 2), 2);
+}
+
+static void
 test_drawing(void **state)
 {
 	(void)state;
@@ -761,6 +780,7 @@ main(void)
 	unit_rows(histories, test_history);
 	unit_claim("a full ring claims nothing that it does not know",
 	    test_full_ring);
+	unit_claim("a copy is its holder's own", test_copy);
 	unit_claim("a day is a third of the drawing", test_drawing);
 	unit_claim("what is known has a number", test_metrics);
 	unit_claim("no name ends a label", test_metrics_labels);
