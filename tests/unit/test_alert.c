@@ -290,6 +290,10 @@ test_what_was_so_before_is_no_news(void **state)
 	alerts_free(alerts);		/* the daemon starts again */
 	alerts = alerts_new();
 	seen = 0;
+	/* An operator's word that ended meanwhile. */
+	scene_override(&s, "mx2", WORD_STOP, 0, "");
+	scene_override(&s, "mx2", WORD_NONE, 0, "");
+	scene_list(&s, "203.0.113.3", ZONE, BAD);
 	assert_string_equal(news(), "");
 	assert_int_equal(alerts_end(alerts), 0);
 	scene_pass(&s, MINUTE);
