@@ -224,6 +224,7 @@ test_garbage(void **state)
 static void
 test_deadline(void **state)
 {
+	int64_t began_ms = clock_mono_ms();
 	int fd = dial();
 
 	(void)state;
@@ -234,6 +235,9 @@ test_deadline(void **state)
 	http_beat(http, clock_mono_ms() + HTTP_DEADLINE_MS + 1000);
 	read_all(fd);
 	assert_string_equal(answer, "");
+	/* It was not for its silence. */
+	assert_in_range(clock_mono_ms() - began_ms, 0,
+	    HTTP_IDLE_S * 1000 / 2);
 	get("/");
 	assert_status("200");
 }
@@ -256,6 +260,7 @@ static void
 test_room(void **state)
 {
 	int fds[3 * HTTP_CONNECTIONS];
+	int64_t began_ms = clock_mono_ms();
 	size_t i;
 
 	(void)state;
@@ -264,9 +269,11 @@ test_room(void **state)
 		fds[i] = dial();
 		assert_int_equal(write(fds[i], "G", 1), 1);
 	}
-	/* They are silent, and have not been so for long. */
 	get("/");
 	assert_status("200");
+	/* They are silent, but have not been so for long. */
+	assert_in_range(clock_mono_ms() - began_ms, 0,
+	    HTTP_IDLE_S * 1000 / 2);
 	read_all(fds[0]);
 	assert_string_equal(answer, "");
 	for (i = 1; i < COUNT(fds); i++)
