@@ -261,6 +261,13 @@ stand_in(const struct verdict *d, const struct view *v,
 	if (env->asker == ASK_GATE || !pool_wants(pool, ACT_REROUTE) ||
 	    (env->asker == ASK_NEW && !env->routed))
 		return -1;
+	/* So would what the MTA itself sends by that transport: an old answer
+	 * of the map, or a table of the site's own that comes before it.  Then
+	 * there has to be a gate. */
+	if (env->asker == ASK_NEW && !v->egress[d->egress].gated &&
+	    env->transport != NULL &&
+	    policy_find_transport(v->policy, env->transport) == d->egress)
+		return -1;
 	return pool_stand_in(v, (size_t)d->egress, domain, now_ms);
 }
 

@@ -440,6 +440,14 @@ sender_stop(struct wanted *w, const struct envelope *env)
 	    ACT_TEMPFAIL;
 }
 
+/* Has the mail server said that it takes this way? */
+static bool
+goes_by(const struct envelope *env, int egress)
+{
+	return env->transport != NULL &&
+	    policy_find_transport(policy, env->transport) == egress;
+}
+
 static void
 way_stop(struct wanted *w, const struct envelope *env)
 {
@@ -450,7 +458,8 @@ way_stop(struct wanted *w, const struct envelope *env)
 	w->stop = true;
 	w->to = -1;
 	if (wants(p, ACT_REROUTE) && (env->asker == ASK_ROUTE ||
-	    (env->asker == ASK_NEW && env->routed)))
+	    (env->asker == ASK_NEW && env->routed &&
+	    (gate || !goes_by(env, w->egress)))))
 		w->to = helper(w->egress, domain_of(env->sender));
 	if (w->to != -1)
 		w->act = ACT_REROUTE;
@@ -612,6 +621,8 @@ check_promises(const struct envelope *env, const struct verdict *d)
 		    party[d->egress].state == STATE_PROBATION);
 		HOLDS(env->asker != ASK_GATE);
 		HOLDS(env->asker == ASK_ROUTE || env->routed);
+		HOLDS(env->asker == ASK_ROUTE || party[d->egress].gated ||
+		    !goes_by(env, d->egress));
 		HOLDS(!is_said(WORD_STOP, false, env, d->egress));
 		HOLDS(freed || domain[0].state != STATE_STOPPED ||
 		    !is_in(env->sender, "shop.example", true));
