@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/show.h"
 #include "ctl/ctl.h"
 #include "ctl/link.h"
-#include "ctl/show.h"
 
 static void
 print_greeting(const struct screen *s, const json_t *data)

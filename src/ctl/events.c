@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/show.h"
 #include "ctl/ctl.h"
 #include "ctl/link.h"
-#include "ctl/show.h"
 
 #define LAST_DEFAULT	50
 

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/show.h"
 #include "ctl/ctl.h"
 #include "ctl/link.h"
-#include "ctl/show.h"
 
 static json_t *
 new_request(const struct args *args)

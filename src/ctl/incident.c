@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/show.h"
 #include "ctl/link.h"
-#include "ctl/show.h"
 
 #define LINES_SHOWN	12	/* of a time line, without --all */
 

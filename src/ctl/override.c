@@ -10,9 +10,9 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "base/show.h"
 #include "ctl/ctl.h"
 #include "ctl/link.h"
-#include "ctl/show.h"
 
 static json_t *
 new_request(const struct args *args, const char *word)

@@ -22,9 +22,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "base/text.h"
 #include "ctl/run.h"
-#include "ctl/show.h"
 
 #define REPLY_S		10
 #define QUEUE_MS	20000	/* for the question to be answered */

@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/show.h"
 #include "ctl/ctl.h"
 #include "ctl/link.h"
-#include "ctl/show.h"
 #include "ctl/watch.h"
 #include "ctl/ways.h"
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/show.h"
+#include "base/show.h"
 
 #define FINDINGS_SHOWN	4
 

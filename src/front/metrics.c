@@ -13,7 +13,7 @@
 
 #include <event2/buffer.h>
 
-#include "ctl/show.h"
+#include "base/show.h"
 #include "front/html.h"
 
 struct page {

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
-#include "ctl/show.h"
+#include "base/show.h"
 #include "front/html.h"
 
 #define SENTENCES	3	/* of parties in the first section */

@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
-#include "ctl/show.h"
+#include "base/show.h"
 #include "front/history.h"
 #include "front/html.h"
 

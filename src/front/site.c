@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "ctl/show.h"
+#include "base/show.h"
 #include "front/history.h"
 #include "front/http.h"
 #include "front/metrics.h"

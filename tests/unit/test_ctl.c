@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
+#include "base/show.h"
 #include "ctl/args.h"
 #include "ctl/layout.h"
-#include "ctl/show.h"
 #include "ctl/status.h"
 #include "ctl/watch.h"
 

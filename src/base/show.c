@@ -4,7 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE			/* strptime, timegm */
 #endif
-#include "ctl/show.h"
+#include "base/show.h"
 
 #include <stdio.h>
 #include <string.h>

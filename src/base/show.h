@@ -4,8 +4,8 @@
  * Readers of JSON that never fail: what is absent or of another type reads
  * as "", 0 or false, so that a newer or older daemon can be looked at.
  */
-#ifndef MAILBRAKE_CTL_SHOW_H
-#define MAILBRAKE_CTL_SHOW_H
+#ifndef MAILBRAKE_BASE_SHOW_H
+#define MAILBRAKE_BASE_SHOW_H
 
 #include <stdbool.h>
 #include <stdint.h>
