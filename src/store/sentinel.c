@@ -35,7 +35,8 @@ struct sentinel {
 	char			 asked[ENDPOINT_TEXT_MAX];
 	bool			 wanted;	/* somebody waits for it */
 	struct event		*poll, *listen, *heartbeat;
-	/* Of the fail-over that the last answer is from. */
+	char			 master[ENDPOINT_TEXT_MAX];	/* told last */
+	/* Of the fail-over that this is from. */
 	int64_t			 epoch;
 	size_t			 behind;	/* answers in a row before it */
 };
@@ -96,6 +97,13 @@ tell_unknown(struct sentinel *s, const char *why)
 		s->cbs.unknown(s->ctx, text);
 	else
 		log_debug("redis: %s", text);
+}
+
+static void
+tell_master(struct sentinel *s, const struct endpoint *e)
+{
+	endpoint_text(e, s->master);
+	s->cbs.master(s->ctx, e);
 }
 
 /* The value of a field in the flat array that describes a master, or "". */
@@ -165,7 +173,7 @@ master_cb(void *ctx, void *arg, const struct redis_reply *reply)
 	s->behind = 0;
 	s->epoch = epoch;
 	answered(s);
-	s->cbs.master(s->ctx, &e);
+	tell_master(s, &e);
 }
 
 static void
@@ -252,7 +260,7 @@ static void
 listen_message(void *ctx, const struct redis_reply *payload)
 {
 	struct sentinel *s = ctx;
-	char name[128], host[64], port[16];
+	char name[128], host[64], port[16], text[ENDPOINT_TEXT_MAX];
 	struct endpoint e;
 
 	if (sscanf(reply_text(payload, NULL), "%127s %*63s %*15s %63s %15s",
@@ -260,8 +268,13 @@ listen_message(void *ctx, const struct redis_reply *payload)
 	    strcmp(name, s->conf.master_name) != 0 ||
 	    !read_master(host, port, &e))
 		return;
-	s->cbs.master(s->ctx, &e);
-	/* For the number of this fail-over. */
+	/* Its number is not told, but it is higher.  The others hear of it
+	 * only some milliseconds later, and would name the old one. */
+	if (strcmp(endpoint_text(&e, text), s->master) != 0) {
+		s->epoch++;
+		s->behind = 0;
+	}
+	tell_master(s, &e);
 	arm(s->poll, 0);
 }
 
