@@ -29,6 +29,7 @@
 #include "conf/config_schema.h"
 #include "core/board.h"
 #include "core/incident.h"
+#include "core/share.h"
 #include "front/control.h"
 #include "front/hooks.h"
 #include "front/maps.h"
@@ -56,6 +57,7 @@ struct daemon {
 	struct identity		*identity;
 	struct redis		*redis;
 	char			*redis_memory;	/* of an earlier one */
+	struct share		*share;
 	struct control_node	*fleet;		/* for one answer */
 	struct statefile	*state;
 	struct incidents	*incidents;
@@ -272,12 +274,19 @@ redis_memory_cb(void *ctx)
 	settle_soon(ctx);
 }
 
+static void
+redis_shared_cb(void *ctx)
+{
+	settle_soon(ctx);
+}
+
 static const struct redis_callbacks redis_calls = {
 	.override = redis_override_cb,
 	.bad_override = redis_bad_cb,
 	.status = redis_status_cb,
 	.kept = redis_kept_cb,
 	.memory = redis_memory_cb,
+	.shared = redis_shared_cb,
 };
 
 static void
@@ -304,6 +313,8 @@ start_redis(struct daemon *d)
 		return;
 	d->redis = redis_new(d->base, &rc, d->host, PACKAGE_VERSION,
 	    &redis_calls, d);
+	if (c->redis_share)
+		redis_set_share(d->redis, d->share);
 	redis_set_config(d->redis, policy_rules_hash(c->policy));
 	if (d->redis_memory != NULL)
 		redis_remember(d->redis, d->redis_memory);
@@ -327,6 +338,7 @@ start_watching(struct daemon *d)
 	const struct config *c = d->conf;
 	struct checker_conf cc = { .interval_ms = c->interval_ms,
 	    .confirm_delay_ms = c->confirm_delay_ms,
+	    .share = c->has_redis && c->redis_share ? d->share : NULL,
 	    .resolver = { .servers = c->resolvers,
 	    .server_count = c->resolver_count, .timeout_ms = c->timeout_ms,
 	    .tries = c->tries, .parallel = c->parallel } };
@@ -336,6 +348,7 @@ start_watching(struct daemon *d)
 	/* What may be in flight is meant for all questions together. */
 	names.parallel = c->parallel < NAMES_SHARE ? 1 :
 	    c->parallel / NAMES_SHARE;
+	share_configure(d->share, d->board, c->interval_ms);
 	if (cc.resolver.parallel > names.parallel)
 		cc.resolver.parallel -= names.parallel;
 	d->checker = checker_new(d->base, d->board, &cc, settle_cb, d, &why);
@@ -441,6 +454,7 @@ same_redis(const struct config *a, const struct config *b)
 	    text_equal(a->redis_password, b->redis_password) &&
 	    text_equal(a->redis_password_file, b->redis_password_file) &&
 	    a->redis_database == b->redis_database &&
+	    a->redis_share == b->redis_share &&
 	    a->redis_tls == b->redis_tls &&
 	    a->redis_tls_verify == b->redis_tls_verify &&
 	    text_equal(a->redis_tls_ca, b->redis_tls_ca) &&
@@ -594,6 +608,7 @@ static void
 op_store(void *ctx, struct control_store *out)
 {
 	struct daemon *d = ctx;
+	size_t held;
 
 	*out = (struct control_store){ .redis = "off" };
 	if (d->redis != NULL) {
@@ -608,6 +623,11 @@ op_store(void *ctx, struct control_store *out)
 			out->redis = "connected";
 			break;
 		}
+	}
+	if (d->redis != NULL && d->conf->redis_share) {
+		out->shares = true;
+		share_count(d->share, clock_mono_ms(), &held, &out->left);
+		out->no_leases = redis_share_trouble(d->redis);
 	}
 	if (d->state == NULL)
 		return;
@@ -639,6 +659,7 @@ op_fleet(void *ctx, struct control_fleet *out)
 		    .started_ms = n->started_ms, .alive = n->alive,
 		    .here = strcmp(n->host, own.host) == 0,
 		    .same_rules = strcmp(n->config, own.config) == 0,
+		    .leases = n->leases,
 		    .overrides = n->seen.count,
 		    .same_overrides = n->seen.count == own.seen.count &&
 		    n->seen.all == own.seen.all };
@@ -987,6 +1008,7 @@ run(struct daemon *d)
 
 	d->started_ms = now;
 	d->board = board_new(d->conf->policy, now);
+	d->share = share_new(d->host);
 	start_store(d);
 	d->ways = ways_new(d->base, d->board, d->conf, ways_cb, d);
 	d->hooks = hooks_new(d->base, d->board, d->conf, d->host);
@@ -1023,6 +1045,7 @@ finish(struct daemon *d)
 	note_redis(d);
 	statefile_save(d->state, d->board);
 	redis_free(d->redis);
+	share_free(d->share);
 	free(d->redis_memory);
 	free(d->fleet);
 	statefile_close(d->state, STATE_GOODBYE_MS);

@@ -97,7 +97,7 @@ struct redis_group {
 	struct strings		 sentinels;
 	struct tls_group	 tls;
 	int			 database;
-	bool			 server_given;
+	bool			 server_given, share;
 };
 
 struct file {
@@ -248,6 +248,7 @@ static const struct setting redis_schema[] = {
 	    AT(struct redis_group, password_file) },
 	{ "database", SET_INT, AT(struct redis_group, database), "0", 0,
 	    65535 },
+	{ "share", SET_BOOL, AT(struct redis_group, share), "true" },
 	{ "tls", SET_GROUP, AT(struct redis_group, tls),
 	    .children = tls_schema },
 	{ "sentinels", SET_STRINGS, AT(struct redis_group, sentinels) },
@@ -851,6 +852,7 @@ read_redis(struct config *c, const struct redis_group *g,
 	c->redis_username = xstrdup(g->username);
 	c->redis_password = xstrdup(g->password);
 	c->redis_database = g->database;
+	c->redis_share = g->share;
 }
 
 static void

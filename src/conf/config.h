@@ -44,6 +44,7 @@ struct config {
 	char		*redis_username, *redis_password;
 	char		*redis_password_file;
 	int		 redis_database;
+	bool		 redis_share;	/* who asks the lists */
 	bool		 redis_tls;
 	bool		 redis_tls_verify;
 	char		*redis_tls_ca, *redis_tls_cert, *redis_tls_key;

@@ -563,6 +563,14 @@ board_has_listing(const struct board *b, size_t list, enum subject_kind kind)
 	return false;
 }
 
+const struct listing *
+board_known(const struct board *b, size_t subject, size_t list)
+{
+	const struct entry *e = find_entry(b, subject, list);
+
+	return e != NULL ? &e->l : NULL;
+}
+
 void
 board_text(struct board *b, size_t subject, size_t list, const char *text)
 {

@@ -173,6 +173,9 @@ enum board_wish	 board_answer(struct board *, size_t subject, size_t list,
 /* Is anything known of one of these subjects by this list? */
 bool		 board_has_listing(const struct board *, size_t list,
 		    enum subject_kind);
+/* What is known of this one, or NULL.  Borrowed until the board changes. */
+const struct listing *board_known(const struct board *, size_t subject,
+		    size_t list);
 void		 board_text(struct board *, size_t subject, size_t list,
 		    const char *text);
 /* Health is kept per kind of subject: an IPv6 zone may be silent while the

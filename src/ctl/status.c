@@ -838,6 +838,14 @@ store_lines(const struct page *p)
 	    PAINT_NONE : PAINT_WARN, "Redis: %s%s%s%s%s%s.",
 	    off ? "not used" : redis, *why != '\0' ? ", " : "", why,
 	    *way != '\0' ? " (" : "", way, *way != '\0' ? ")" : "");
+	if (show_int(store, "left_to_others") > 0)
+		screen_say(p->screen, 7, 7, PAINT_NONE, "Another host asks "
+		    "the lists about %lld of the addresses and domains.",
+		    (long long)show_int(store, "left_to_others"));
+	if (*show_text(store, "no_leases") != '\0')
+		screen_say(p->screen, 7, 7, PAINT_WARN, "No leases (%s): "
+		    "this host asks the lists itself.",
+		    show_text(store, "no_leases"));
 	screen_say(p->screen, 0, 7, PAINT_NONE, "State: %s.",
 	    *file != '\0' ? file : "in memory only (no state_file)");
 }
@@ -877,6 +885,7 @@ host_row(struct grid *t, const json_t *h, int64_t now_ms)
 		grid_cell(t, PAINT_NONE, "-");
 		grid_cell(t, PAINT_NONE, "-");
 		grid_cell(t, PAINT_NONE, "-");
+		grid_cell(t, PAINT_NONE, "-");
 		return;
 	}
 	grid_cell(t, strcmp(show_text(h, "mode"), "enforce") == 0 ?
@@ -884,6 +893,7 @@ host_row(struct grid *t, const json_t *h, int64_t now_ms)
 	grid_cell(t, PAINT_NONE, "%s", show_text(h, "version"));
 	grid_cell(t, show_bool(h, "same_rules") ? PAINT_NONE : PAINT_WARN,
 	    "%s", show_bool(h, "same_rules") ? "as here" : "OTHERS");
+	grid_cell(t, PAINT_NONE, "%lld", (long long)show_int(h, "leases"));
 	grid_cell(t, PAINT_NONE, "%s", show_age(show_ms(h, "started"),
 	    now_ms, age));
 }
@@ -893,10 +903,10 @@ fleet_print(const struct screen *screen, const json_t *fleet, int64_t now_ms)
 {
 	static const struct column hosts[] = { { "HOST", COLUMN_WRAP },
 	    { "MODE", 0 }, { "VERSION", 0 }, { "RULES", 0 },
-	    { "STARTED", 0 } };
+	    { "LEASES", 0 }, { "STARTED", 0 } };
 	static const struct column words[] = { { "OVERRIDE", COLUMN_WRAP },
 	    { "WORD", 0 }, { "SEEN BY", 0 } };
-	struct grid *t = grid_new(hosts, 5);
+	struct grid *t = grid_new(hosts, 6);
 	const json_t *h, *o, *store = json_object_get(fleet, "store");
 	int64_t seen, of;
 	size_t i;

@@ -53,6 +53,9 @@ struct control_store {
 	const char	*redis;	/* "off", "connected", "connecting", "down" */
 	const char	*why;		/* for people */
 	const char	*way;		/* "tracking", "polling" */
+	bool		 shares;	/* who asks the lists */
+	size_t		 left;		/* subjects that others ask about */
+	const char	*no_leases;	/* why there are none; NULL or "" */
 	const char	*state_file;
 	const char	*state_file_error;
 };
@@ -89,6 +92,7 @@ struct control_node {
 	bool		 same_rules;	/* it decides as this one does */
 	bool		 same_overrides;
 	size_t		 overrides;	/* how many it knows */
+	size_t		 leases;	/* what it asks the lists about */
 };
 
 struct control_fleet {

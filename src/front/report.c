@@ -451,6 +451,9 @@ new_store(const struct control_ops *ops, void *ctx)
 	put_text(o, "redis", store.redis);
 	put_filled(o, "why", store.why);
 	put_filled(o, "way", store.way);
+	if (store.shares)
+		put(o, "left_to_others", json_integer((json_int_t)store.left));
+	put_filled(o, "no_leases", store.no_leases);
 	put_filled(o, "state_file", store.state_file);
 	put_filled(o, "state_file_error", store.state_file_error);
 	return o;
@@ -542,6 +545,7 @@ new_node(const struct control_node *node)
 	put(o, "same_rules", json_boolean(node->same_rules));
 	put_int(o, "overrides", (int64_t)node->overrides);
 	put(o, "same_overrides", json_boolean(node->same_overrides));
+	put(o, "leases", json_integer((json_int_t)node->leases));
 	return o;
 }
 

@@ -362,6 +362,7 @@ close_all(struct redis *r)
 	overrides_lost(r);
 	mirror_lost(r);
 	fleet_lost(r);
+	sharing_lost(r);
 }
 
 void
@@ -1075,13 +1076,15 @@ drained(void *ctx)
 	struct redis *r = ctx;
 
 	pump(r);
-	return !r->ready || (!overrides_pending(r) && !mirror_pending(r));
+	return !r->ready || (!overrides_pending(r) && !mirror_pending(r) &&
+	    !sharing_pending(r));
 }
 
 void
 redis_finish(struct redis *r, int wait_ms)
 {
 	r->draining = true;
+	sharing_release(r);
 	if (r->ready && wait_ms > 0)
 		redis_conn_drain(r->data, wait_ms, drained);
 	close_all(r);
@@ -1097,6 +1100,7 @@ redis_free(struct redis *r)
 	overrides_clear(r);
 	mirror_clear(r);
 	fleet_clear(r);
+	sharing_clear(r);
 	event_free(r->connect_timer);
 	event_free(r->read_timer);
 	event_free(r->notices_timer);

@@ -24,7 +24,9 @@
  *   events		stream, capped: at kind host egress subject zone from
  *			to text
  *   node:<host>	hash, expiring: version started mode config overrides
- *			all words, see struct redis_node
+ *			all words leases, see struct redis_node
+ *   lease:<subject>, fence, sweep:<host>
+ *			see redis_share.c
  *   nodes		sorted set: hosts, by when they were heard of last
  * Times are Unix seconds, 0 for none.  `checked` alone is brought up to
  * date only when it is half a minute old.
@@ -93,9 +95,12 @@ struct redis_callbacks {
 	/* redis_memory() has something else to say, and not only because
 	 * of a word that was just put. */
 	void	(*memory)(void *ctx);
+	/* Results of other hosts were read: the board may have changed. */
+	void	(*shared)(void *ctx);
 };
 
 struct redis;				/* opaque */
+struct share;				/* core/share.h */
 
 /* Copies the conf.  host names this node in node:<host>.  The process must
  * ignore SIGPIPE. */
@@ -156,6 +161,7 @@ struct redis_node {
 	char		 config[16];	/* equal: decides by the same rules */
 	int64_t		 started_ms;	/* wall clock, its own */
 	struct redis_seen seen;
+	size_t		 leases;	/* held by it */
 	bool		 alive;		/* else nothing but host is known */
 };
 
@@ -167,6 +173,14 @@ void		 redis_own_node(struct redis *, struct redis_node *);
 uint32_t	 redis_word_mark(const struct override *);
 /* See policy_rules_hash(). */
 void		 redis_set_config(struct redis *, uint64_t rules);
+
+/*
+ * Takes part in sharing who asks the lists.  Once, right after redis_new();
+ * share must outlive it.
+ */
+void		 redis_set_share(struct redis *, struct share *);
+/* Why there are no leases, for people; "" if all is well. */
+const char	*redis_share_trouble(const struct redis *);
 
 /* way: "tracking", "polling" or "" before either. */
 enum redis_status redis_state(const struct redis *, const char **why,

@@ -56,6 +56,7 @@ node_cb(void *ctx, void *arg, const struct redis_reply *reply)
 			    r->host, error);
 		return;
 	}
+	r->f.known = reply_integer(reply_at(reply, 4));
 	/* What was written and renewed in time is gone: the database was
 	 * emptied, and the rest of ours with it. */
 	if (r->f.node_written &&
@@ -74,6 +75,7 @@ send_node(struct redis *r)
 	char *key = xasprintf("%snode:%s", r->conf.prefix, r->host);
 	char *nodes = xasprintf("%snodes", r->conf.prefix);
 	char started[24], now[24], old[24], count[24], all[24];
+	char leases[24];
 	struct redis_seen seen = { 0 };
 	int64_t wall = clock_wall_ms() / 1000;
 	char words[REDIS_MARKS_MAX * 9 + 1] = "";
@@ -87,18 +89,20 @@ send_node(struct redis *r)
 	snprintf(now, sizeof(now), "%lld", (long long)wall);
 	snprintf(old, sizeof(old), "%lld", (long long)(wall - NODE_FORGET));
 	snprintf(count, sizeof(count), "%zu", seen.count);
+	snprintf(leases, sizeof(leases), "%zu", sharing_held(r));
 	snprintf(all, sizeof(all), "%016" PRIx64, seen.all);
 	redis_conn_sendl(r->data, NULL, NULL, "MULTI", NULL);
 	redis_conn_sendl(r->data, NULL, NULL, "HSET", key, "version",
 	    r->version, "started", started, "mode", r->m.mode, "config",
 	    r->f.config, "overrides", count, "all", all, "words", words,
-	    NULL);
+	    "leases", leases, NULL);
 	redis_conn_sendl(r->data, NULL, NULL, "EXPIRE", key, NODE_EXPIRE,
 	    NULL);
 	redis_conn_sendl(r->data, NULL, NULL, "ZADD", nodes, now, r->host,
 	    NULL);
 	redis_conn_sendl(r->data, NULL, NULL, "ZREMRANGEBYSCORE", nodes,
 	    "-inf", old, NULL);
+	redis_conn_sendl(r->data, NULL, NULL, "ZCARD", nodes, NULL);
 	redis_conn_sendl(r->data, node_cb, NULL, "EXEC", NULL);
 	free(key);
 	free(nodes);
@@ -170,7 +174,7 @@ found_cb(void *ctx, void *arg, const struct redis_reply *reply)
 
 	(void)arg;
 	/* The fields in the order of read_node(). */
-	if (reply_count(reply) == 7 &&
+	if (reply_count(reply) == 8 &&
 	    reply_kind(reply_at(reply, 0)) == REPLY_STRING) {
 		n->alive = true;
 		text_of(reply, 0, n->version, sizeof(n->version));
@@ -183,6 +187,8 @@ found_cb(void *ctx, void *arg, const struct redis_reply *reply)
 		text_of(reply, 5, number, sizeof(number));
 		n->seen.all = strtoull(number, NULL, 16);
 		read_marks(n, reply_text(reply_at(reply, 6), NULL));
+		text_of(reply, 7, number, sizeof(number));
+		n->leases = strtoull(number, NULL, 10);
 	}
 	if (f->found < f->next_count)
 		return;
@@ -200,7 +206,8 @@ read_node(struct redis *r, const char *host)
 	char *key = xasprintf("%snode:%s", r->conf.prefix, host);
 
 	redis_conn_sendl(r->data, found_cb, NULL, "HMGET", key, "version",
-	    "started", "mode", "config", "overrides", "all", "words", NULL);
+	    "started", "mode", "config", "overrides", "all", "words", "leases",
+	    NULL);
 	free(key);
 }
 
@@ -256,6 +263,7 @@ redis_own_node(struct redis *r, struct redis_node *out)
 	text_copy(out->host, sizeof(out->host), r->host);
 	text_copy(out->config, sizeof(out->config), r->f.config);
 	overrides_seen(r, &out->seen);
+	out->leases = sharing_held(r);
 }
 
 void

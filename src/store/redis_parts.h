@@ -5,6 +5,7 @@
  * redis_overrides.c	override:* in both directions
  * redis_fleet.c	node:*, the other hosts
  * redis_life.c		whether the data are still the same
+ * redis_share.c	lease:*, sweep:*: who asks the lists
  * redis_mirror.c	what is only written: states, lists, events, node
  *
  * Nobody else includes this, but for the tests that set the pace.
@@ -153,6 +154,22 @@ struct redis_fleet {
 	size_t		 node_count, next_count, found;
 	int64_t		 read_ms;	/* monotonic */
 	bool		 asking;
+	int64_t			 known;		/* hosts of late; 0 unknown */
+};
+
+struct redis_sharing {
+	struct share	*share;		/* NULL: nothing is shared */
+	struct event	*timer;
+	/* Of the round of requests that is under way. */
+	unsigned int	 generation;
+	int64_t		 sent_ms;	/* monotonic */
+	size_t		 leases_open, reads_open;	/* without an answer */
+	char		**peers;
+	size_t		 peer_count;
+	char		 why[REDIS_TEXT_MAX];	/* it was refused */
+	int64_t		 again_ms;	/* monotonic */
+	size_t		 said_left;
+	int64_t		 said_ms;
 };
 
 struct redis {
@@ -196,6 +213,7 @@ struct redis {
 	struct redis_overrides	 o;
 	struct redis_mirrors	 m;
 	struct redis_fleet	 f;
+	struct redis_sharing	 s;
 };
 
 /* --- redis.c ----------------------------------------------------------- */
@@ -288,6 +306,16 @@ void	fleet_changed(struct redis *);
 void	fleet_unknown(struct redis *);
 void	fleet_lost(struct redis *);
 void	fleet_clear(struct redis *);
+
+/* --- redis_share.c ----------------------------------------------------- */
+
+void	sharing_lost(struct redis *);
+/* Leases of this host. */
+size_t	sharing_held(const struct redis *);
+/* Gives the leases back. */
+void	sharing_release(struct redis *);
+bool	sharing_pending(const struct redis *);
+void	sharing_clear(struct redis *);
 
 /* --- redis_mirror.c ---------------------------------------------------- */
 

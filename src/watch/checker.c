@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/listing.h"
+#include "watch/classify.h"
 #include "watch/round.h"
 
 #define FIRST_SPREAD_MS	1000	/* the first sweep is done within that */
@@ -59,6 +61,7 @@ struct errand {
 	size_t		 count;
 	size_t		 server;
 	size_t		 tried;		/* resolvers asked so far */
+	int64_t		 began_ms;	/* monotonic */
 	bool		 second_look;
 	enum health	 first_health;	/* of the resolver asked first */
 	size_t		 first_server;
@@ -76,6 +79,7 @@ struct checker {
 	struct board		*board;
 	struct policy		*policy;
 	struct resolver		*resolver;
+	struct share		*share;
 	int64_t			 confirm_delay_ms;
 	struct beat		*beats;
 	size_t			 beat_count;
@@ -152,7 +156,7 @@ free_errand(struct errand *e)
 }
 
 static void
-want_second_look(struct beat *b, size_t subject, size_t server)
+want_look(struct beat *b, size_t subject, size_t server, int64_t in_ms)
 {
 	size_t i;
 
@@ -165,7 +169,7 @@ want_second_look(struct beat *b, size_t subject, size_t server)
 	b->doubtful[b->doubtful_count++] = subject;
 	b->doubtful_server = server;
 	if (!b->looking && !evtimer_pending(b->again, NULL))
-		after_ms(b->again, b->checker->confirm_delay_ms);
+		after_ms(b->again, in_ms);
 }
 
 static void
@@ -199,6 +203,38 @@ ask_text(struct beat *b, size_t subject, size_t server)
 	    REPLY_TYPE_TXT, true, text_cb, t);
 }
 
+/* What was found, for hosts that do not ask this themselves. */
+static void
+tell_others(const struct beat *b, size_t subject, const struct answer_seen *a)
+{
+	const struct checker *c = b->checker;
+	const struct listing *l;
+
+	if (c->share == NULL || answer_proves_nothing(a->kind))
+		return;
+	l = board_known(c->board, subject, b->list);
+	share_answer(c->share, subject, b->list, answer_present(a->kind),
+	    a->code, l != NULL && l->confirmed, clock_mono_ms());
+}
+
+static void
+tell_round(const struct errand *e, bool usable)
+{
+	const struct beat *b = e->beat;
+	struct checker *c = b->checker;
+	size_t i;
+
+	if (c->share == NULL || e->second_look)
+		return;
+	share_round(c->share, b->list, b->kind, usable, clock_wall_ms(),
+	    e->began_ms, clock_mono_ms());
+	for (i = 0; i < c->beat_count; i++) {
+		if (c->beats[i].health == HEALTH_USABLE)
+			break;
+	}
+	share_sees(c->share, i < c->beat_count);
+}
+
 static void
 report(struct errand *e, const struct round_result *r)
 {
@@ -213,12 +249,14 @@ report(struct errand *e, const struct round_result *r)
 		case BOARD_NOTHING:
 			break;
 		case BOARD_LOOK_AGAIN:
-			want_second_look(b, e->subjects[i], e->server);
+			want_look(b, e->subjects[i], e->server,
+			    c->confirm_delay_ms);
 			break;
 		case BOARD_ASK_TEXT:
 			ask_text(b, e->subjects[i], e->server);
 			break;
 		}
+		tell_others(b, e->subjects[i], &r->answers[i]);
 	}
 }
 
@@ -439,6 +477,7 @@ round_done(void *ctx, const struct round_result *r)
 	b->causes[e->server] = r->cause;
 	if (r->health == HEALTH_USABLE) {
 		found_usable(e);
+		tell_round(e, true);
 		report(e, r);
 		errand_done(e);
 		if (!any_busy(c))
@@ -457,12 +496,25 @@ round_done(void *ctx, const struct round_result *r)
 		return;
 	}
 	/* A second look that nobody answers says nothing of the list. */
-	if (!e->second_look)
+	if (!e->second_look) {
 		found_unusable(e);
+		tell_round(e, false);
+	}
 	errand_done(e);
 	if (!any_busy(c))
 		tell_health(c);
 	c->changed(c->ctx);
+}
+
+/* What is known here is looked at here, whoever else does. */
+static bool
+leaves(const struct beat *b, size_t subject, int64_t now_ms)
+{
+	const struct checker *c = b->checker;
+
+	return c->share != NULL &&
+	    board_known(c->board, subject, b->list) == NULL &&
+	    share_leaves(c->share, subject, b->list, b->every_ms, now_ms);
 }
 
 static void
@@ -486,9 +538,11 @@ due_cb(evutil_socket_t fd, short what, void *arg)
 	b->busy = true;
 	e = xcalloc(1, sizeof(*e));
 	e->beat = b;
+	e->began_ms = clock_mono_ms();
 	e->subjects = xcalloc(n, sizeof(*e->subjects));
 	for (i = 0; i < n; i++) {
-		if (board_subject(c->board, i)->kind == b->kind)
+		if (board_subject(c->board, i)->kind == b->kind &&
+		    !leaves(b, i, e->began_ms))
 			e->subjects[e->count++] = i;
 	}
 	/* Where something is listed the resolvers take turns, so that one
@@ -512,6 +566,7 @@ again_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	b->looking = true;
 	e->beat = b;
+	e->began_ms = clock_mono_ms();
 	e->second_look = true;
 	e->subjects = b->doubtful;
 	e->count = b->doubtful_count;
@@ -521,6 +576,71 @@ again_cb(evutil_socket_t fd, short what, void *arg)
 	e->server = (b->doubtful_server + 1) %
 	    resolver_server_count(b->checker->resolver);
 	run(e);
+}
+
+/* --- what other hosts found -------------------------------------------- */
+
+static struct beat *
+find_beat(const struct checker *c, size_t list, enum subject_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < c->beat_count; i++) {
+		if (c->beats[i].list == list && c->beats[i].kind == kind)
+			return &c->beats[i];
+	}
+	return NULL;
+}
+
+/* As if it had been seen here, where nothing can be.  The second look is
+ * that host's, too. */
+static void
+take(struct beat *b, const struct share_told *t, const struct answer_seen *a)
+{
+	struct checker *c = b->checker;
+	int64_t now = clock_wall_ms();
+	enum board_wish wish;
+
+	wish = board_answer(c->board, t->subject, t->list, a, false, now);
+	while (wish == BOARD_LOOK_AGAIN && t->confirmed)
+		wish = board_answer(c->board, t->subject, t->list, a, true,
+		    now);
+	if (wish == BOARD_ASK_TEXT)
+		ask_text(b, t->subject, b->server);
+}
+
+static void
+told_cb(void *ctx, const struct share_told *t)
+{
+	static const struct answer_seen clean = { .kind = ANS_CLEAN };
+	struct checker *c = ctx;
+	struct beat *b = find_beat(c, t->list,
+	    board_subject(c->board, t->subject)->kind);
+	size_t servers = resolver_server_count(c->resolver);
+	struct answer_seen a = clean;
+
+	if (b == NULL)
+		return;
+	if (t->present)
+		a = classify_code(&c->policy->lists[t->list], t->code);
+	if (answer_proves_nothing(a.kind))
+		return;
+	switch (share_use(b->health, board_known(c->board, t->subject,
+	    t->list) != NULL, answer_present(a.kind))) {
+	case SHARE_NOTHING:
+		break;
+	case SHARE_CLEAN:
+		board_answer(c->board, t->subject, t->list, &a, false,
+		    clock_wall_ms());
+		break;
+	case SHARE_LOOK:
+		want_look(b, t->subject, (b->server + servers - 1) % servers,
+		    0);
+		break;
+	case SHARE_TAKE:
+		take(b, t, &a);
+		break;
+	}
 }
 
 /* --- life -------------------------------------------------------------- */
@@ -613,6 +733,8 @@ checker_new(struct event_base *base, struct board *board,
 	c->board = board;
 	c->policy = policy_ref(p);
 	c->confirm_delay_ms = conf->confirm_delay_ms;
+	if ((c->share = conf->share) != NULL)
+		share_listen(c->share, told_cb, c);
 	c->changed = changed;
 	c->ctx = ctx;
 	c->faults = xcalloc(resolver_server_count(c->resolver),
@@ -643,6 +765,8 @@ checker_free(struct checker *c)
 	if (c == NULL)
 		return;
 	c->closing = true;
+	if (c->share != NULL)
+		share_listen(c->share, NULL, NULL);
 	resolver_free(c->resolver);	/* cancels the rounds under way */
 	for (i = 0; i < c->beat_count; i++) {
 		event_free(c->beats[i].due);

@@ -3,8 +3,9 @@
  *
  * Each list has its own beat, spread over the interval.  What healthy lists
  * say goes to the board; what the board wants looked at once more is asked
- * again after the delay, of another resolver where there is one.
- * Event-loop thread only.
+ * again after the delay, of another resolver where there is one.  What
+ * another host asks is not asked here, see core/share.h; the probes of each
+ * list are, so that this host knows what it could see itself.  Event-loop thread only.
  */
 #ifndef MAILBRAKE_WATCH_CHECKER_H
 #define MAILBRAKE_WATCH_CHECKER_H
@@ -14,12 +15,15 @@
 #include <event2/event.h>
 
 #include "core/board.h"
+#include "core/share.h"
 #include "watch/resolver.h"
 
 struct checker_conf {
 	struct resolver_conf	 resolver;
 	int64_t			 interval_ms;
 	int64_t			 confirm_delay_ms;
+	struct share		*share;		/* NULL: nothing is left to
+						 * other hosts */
 };
 
 struct checker;				/* opaque */
