@@ -105,7 +105,7 @@ share_configure(struct share *s, const struct board *b, int64_t interval_ms)
 
 	forget(s);
 	s->generation++;
-	s->sees = s->dirty = false;
+	s->ready = s->sees = s->dirty = false;
 	s->tick_ms = tick < SHARE_TICK_MIN_MS ? SHARE_TICK_MIN_MS :
 	    tick > SHARE_TICK_MAX_MS ? SHARE_TICK_MAX_MS : (int)tick;
 	s->subject_count = board_subject_count(b);
@@ -284,7 +284,14 @@ share_subject(const struct share *s, size_t i)
 void
 share_sees(struct share *s, bool sees)
 {
+	s->ready = true;
 	s->sees = sees;
+}
+
+bool
+share_ready(const struct share *s)
+{
+	return s->ready;
 }
 
 bool

@@ -73,8 +73,9 @@ size_t		 share_subject_count(const struct share *);
 const char	*share_subject(const struct share *, size_t);
 
 /* Whether this host sees anything at all: one that does not wants no
- * leases. */
+ * leases.  Before that is known it is not yet time to ask for any. */
 void		 share_sees(struct share *, bool);
+bool		 share_ready(const struct share *);
 bool		 share_wants(const struct share *);
 
 /*

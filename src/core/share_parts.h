@@ -88,7 +88,7 @@ struct share {
 	uint64_t		 writes;
 	struct peer		*peers;
 	size_t			 peer_count;
-	bool			 sees;
+	bool			 ready, sees;
 	int64_t			 ticked_ms;
 	int64_t			 awake_ms;	/* without a pause since */
 	share_told_cb		*told;

@@ -309,9 +309,10 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	arm(r, share_tick_ms(s->share));
+	arm(r, share_ready(s->share) ? share_tick_ms(s->share) :
+	    SHARE_TICK_MIN_MS);
 	share_tick(s->share, now);
-	if (!r->ready || r->draining || now < s->again_ms ||
+	if (!share_ready(s->share) || !r->ready || r->draining || now < s->again_ms ||
 	    s->leases_open + s->reads_open > 0)
 		return;
 	if (share_subject_count(s->share) > ALONE_MAX && r->f.known < 2)
@@ -350,7 +351,7 @@ redis_set_share(struct redis *r, struct share *share)
 	r->s.share = share;
 	if ((r->s.timer = event_new(r->base, -1, 0, timer_cb, r)) == NULL)
 		fatalx("out of memory");
-	arm(r, share_tick_ms(share));
+	arm(r, SHARE_TICK_MIN_MS);
 }
 
 const char *

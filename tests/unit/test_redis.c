@@ -798,8 +798,9 @@ store_new_with(const char *password)
 	struct redis_conf conf = { .server = server.at,
 	    .prefix = (char *)(uintptr_t)PREFIX,
 	    .password = (char *)(uintptr_t)password };
-	struct redis_callbacks cbs = { override_cb, bad_cb, status_cb,
-	    kept_cb, memory_cb };
+	struct redis_callbacks cbs = { .override = override_cb,
+	    .bad_override = bad_cb, .status = status_cb, .kept = kept_cb,
+	    .memory = memory_cb };
 
 	store = redis_new(base, &conf, "host1", "0.1", &cbs, NULL);
 	redis_set_pace(store, &pace);
