@@ -26,6 +26,7 @@
 #include "conf/schema.h"
 
 #define NAME_MAX_BYTES	64
+#define NEXTHOP_MAX	255
 #define DEFAULT_NAME	"default"	/* of the egress and pool not named */
 #define DNS_PORT	53
 #define REDIS_PORT	6379
@@ -33,7 +34,7 @@
 
 struct egress_row {
 	struct group_head	 head;
-	char			*name, *hostname;
+	char			*name, *hostname, *nexthop;
 	struct strings		 addresses, transport;
 	int			 weight;
 	bool			 warm;
@@ -139,6 +140,7 @@ static const struct setting egress_schema[] = {
 	{ "name", SET_STRING, AT(struct egress_row, name) },
 	{ "addresses", SET_STRINGS, AT(struct egress_row, addresses) },
 	{ "transport", SET_STRINGS, AT(struct egress_row, transport) },
+	{ "nexthop", SET_STRING, AT(struct egress_row, nexthop) },
 	{ "hostname", SET_STRING, AT(struct egress_row, hostname) },
 	{ "weight", SET_INT, AT(struct egress_row, weight), "1", 0, 1000 },
 	{ "warm", SET_BOOL, AT(struct egress_row, warm), "false" },
@@ -435,6 +437,28 @@ add_transports(struct policy *p, struct egress *e,
 	}
 }
 
+/* As it stands in Postfix' tables after the transport and a colon. */
+static void
+read_nexthop(struct egress *e, const struct egress_row *r,
+    struct errors *errs)
+{
+	const char *c = r->nexthop;
+	size_t len;
+
+	if (c == NULL)
+		return;
+	len = strlen(c);
+	if (len == 0 || len > NEXTHOP_MAX ||
+	    strspn(c, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789.-_:[]") != len) {
+		errors_add(errs, &r->head.at, "nexthop: \"%s\": must be the "
+		    "host that sends from this address, as \"[HOST]\" or "
+		    "\"[HOST]:PORT\"", c);
+		return;
+	}
+	e->nexthop = xstrdup(c);
+}
+
 /* The name in the greeting goes with every message: where its domain is
  * listed, the egress is as good as listed. */
 static void
@@ -469,6 +493,7 @@ add_egresses(struct policy *p, const struct rows *rows, struct errors *errs)
 		e = &p->egress[p->egress_count];
 		e->name = xstrdup(r->name != NULL ? r->name : "?");
 		read_hostname(e, r, errs);
+		read_nexthop(e, r, errs);
 		e->watched = true;
 		e->pool = SIZE_MAX;
 		e->weight = r->weight;

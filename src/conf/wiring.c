@@ -904,8 +904,11 @@ check_transport(struct check *c, const struct egress *e, const char *name)
 		    "of %s", name, e->name);
 		check_gate(c, WIRING_GATE, e->name);
 		check_cache(c);
-		check_bind(c, e);
-		check_helo(c, e);
+		/* What another host sends it sends as it likes. */
+		if (e->nexthop == NULL) {
+			check_bind(c, e);
+			check_helo(c, e);
+		}
 	}
 	c->service = NULL;
 	c->egress = NULL;

@@ -61,6 +61,7 @@ policy_unref(struct policy *p)
 	for (i = 0; i < p->egress_count; i++) {
 		free(p->egress[i].name);
 		free(p->egress[i].addrs);
+		free(p->egress[i].nexthop);
 		free(p->egress[i].hostname);
 		free(p->egress[i].helo_domain);
 		free(p->egress[i].traffic);

@@ -50,6 +50,8 @@ struct egress {
 	size_t		 addr_count;
 	char		**transports;	/* the MTA's names for this way out */
 	size_t		 transport_count;
+	char		*nexthop;	/* of what takes it: another host that
+					 * sends from it; may be NULL */
 	char		*hostname;	/* HELO name; may be NULL */
 	char		*helo_domain;	/* its registered domain, or NULL */
 	size_t		 pool;

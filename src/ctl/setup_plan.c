@@ -554,8 +554,9 @@ plan_transport(struct planner *p, const struct egress *e, const char *name)
 		free(line);
 	}
 	if (p->want->policy->egress_count > 1) {
-		plan_address(p, e, key);
-		if (e->hostname != NULL && !text_same(is_value(p, key,
+		if (e->nexthop == NULL)
+			plan_address(p, e, key);
+		if (e->nexthop == NULL && e->hostname != NULL && !text_same(is_value(p, key,
 		    "smtp_helo_name"), e->hostname))
 			change(p, CHANGE_OVERRIDE, key, "smtp_helo_name",
 			    e->hostname, "%s greets by its own name",

@@ -154,7 +154,8 @@ transport(struct request *r, int egress, const char *nexthop)
 	if (e->transport_count == 0 || !transport_ok(e->transports[0]))
 		return reply(r, "TEMP egress \"%.64s\" of mailbrake.conf has "
 		    "no transport that Postfix can use", e->name);
-	return reply(r, "OK %s:%s", e->transports[0], nexthop);
+	return reply(r, "OK %s:%s", e->transports[0],
+	    e->nexthop != NULL ? e->nexthop : nexthop);
 }
 
 /* --- route --------------------------------------------------------------- */

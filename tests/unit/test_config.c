@@ -123,6 +123,13 @@ static const struct bad_row {
 	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\";\n"
 	    " warm = \"yes\"; } );", 2, { "egress[0].warm", "\"yes\"",
 	    "true" } },
+	{ "a next hop with a blank",
+	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\";\n"
+	    " nexthop = \"[mx2.example] 26\"; } );", 1, {
+	    "nexthop: \"[mx2.example] 26\"", "[HOST]:PORT" } },
+	{ "an empty next hop",
+	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\";\n"
+	    " nexthop = \"\"; } );", 1, { "nexthop: \"\"" } },
 	{ "a limit of rerouting below nothing",
 	    "egress = ( { name = \"a\"; addresses = \"203.0.113.7\"; } );\n"
 	    "pools = ( { name = \"p\"; egress = \"a\";\n"
@@ -865,7 +872,8 @@ static const char full_text[] =
     "\"2001:db8::7\"]; transport = \"smtp\"; hostname = "
     "\"mx1.example.org\"; },\n"
     "  { name = \"mx2\"; addresses = [\"203.0.113.8\"]; "
-    "transport = \"mx2\"; weight = 0; warm = true; },\n"
+    "transport = \"mx2\"; weight = 0; warm = true; "
+    "nexthop = \"[mx2.example.org]:10026\"; },\n"
     "  { name = \"mx3\"; addresses = [\"203.0.113.9\"]; "
     "transport = [\"mx3\", \"slow\"]; } );\n"
     "pools = ( { name = \"default\"; egress = [\"mx2\", \"mx1\"]; "
@@ -942,6 +950,8 @@ test_full(void **state)
 	assert_int_equal(p->egress[1].weight, 0);
 	assert_false(p->egress[0].warm);
 	assert_true(p->egress[1].warm);
+	assert_null(p->egress[0].nexthop);
+	assert_string_equal(p->egress[1].nexthop, "[mx2.example.org]:10026");
 	/* Each counts for itself. */
 	assert_non_null(p->egress[0].traffic);
 	assert_ptr_not_equal(p->egress[0].traffic, p->egress[1].traffic);

@@ -52,6 +52,11 @@
 	"pools = ( { name = \"p\"; egress = \"mx1\"; " \
 	"submission = \"accept\"; } );\n" LISTS
 
+#define SIBLING \
+	"egress = ( { name = \"mx1\"; addresses = \"" MX1 "\"; },\n" \
+	"  { name = \"mx2\"; addresses = \"" MX2 "\"; transport = " \
+	"\"out2\"; nexthop = \"[mx2.example]:26\"; } );\n" LISTS
+
 #define ODD \
 	"egress = ( { name = \"mx1\"; addresses = \"" MX1 "\"; " \
 	"transport = \"odd\"; },\n" \
@@ -145,6 +150,12 @@ static const struct row {
 	    MX1, { NULL, 0 }, 0, "route", "ann@example.org", "OK out2:" },
 	{ "bounces too", THREE, MX1, { NULL, 0 }, 0, "route", "<>",
 	    "OK out2:" },
+	{ "by another host, which takes it there", SIBLING, MX1,
+	    { NULL, 0 }, 0, "route", "ann@example.org",
+	    "OK out2:[mx2.example]:26" },
+	{ "which the site's own next hop is not for", SIBLING, MX1,
+	    { NULL, 0 }, 0, "filter", "smtp:[hub.example]",
+	    "OK out2:[mx2.example]:26" },
 	{ "nobody stands in: later", THREE, MX3, { NULL, 0 }, 0, "route",
 	    "x@news.example.org", "OK retry:4.7.1 " LISTED3 },
 	{ "others go on", THREE, MX3, { NULL, 0 }, 0, "route",

@@ -59,8 +59,9 @@ postlog   unix-dgram n - n -   1  postlogd
 
 class Postfix:
     def __init__(self, place, sink, main=None, listeners=None,
-        transports=None, egress="mx1", start=True):
-        """main: main.cf settings.  listeners: name -> smtpd's own settings.
+        transports=None, egress="mx1", start=True, ports=None):
+        """main: main.cf settings.  listeners: name -> smtpd's own settings;
+        ports: those of them that want a certain one.
         transports: name -> an smtp(8) client's own settings.  egress: the
         default transport."""
         self.dir = place.subdir("pf")
@@ -74,7 +75,8 @@ class Postfix:
             transports = {"mx1": {"smtp_bind_address": "203.0.113.1",
                 "smtp_bind_address6": "2001:db8::1"}}
         self.listeners = listeners or {"plain": {}}
-        self.ports = {name: free_port() for name in self.listeners}
+        self.ports = {name: (ports or {}).get(name) or free_port()
+            for name in self.listeners}
         self.main = {
             "compatibility_level": "3.6",
             "queue_directory": self.queue_dir,
