@@ -48,6 +48,54 @@ static const char *const part_names[] = { "store", "incidents" };
 static_assert(sizeof(part_names) / sizeof(part_names[0]) ==
     STATEFILE_PARTS, "a name for every part");
 
+/* --- files ------------------------------------------------------------- */
+
+static bool
+sync_directory(const char *path)
+{
+	char *copy = xstrdup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd != -1 && fsync(fd) == 0;
+
+	if (fd != -1)
+		close(fd);
+	free(copy);
+	return ok;
+}
+
+/* Gives the present file a second name, where links can be made.  Where
+ * there is none the one before it stays: it is all that is left. */
+static void
+keep_old(const char *path, const char *old)
+{
+	char *link_name = xasprintf("%s.new", old);
+
+	unlink(link_name);
+	if (link(path, link_name) == -1) {
+		if (errno != ENOENT)
+			log_debug("state file: no %s: %s", old,
+			    strerror(errno));
+	} else if (rename(link_name, old) == -1) {
+		log_debug("state file: no %s: %s", old, strerror(errno));
+	}
+	unlink(link_name);
+	free(link_name);
+}
+
+/* The new file takes the place of the present one.  0 or errno. */
+static int
+replace(const char *path, const char *tmp)
+{
+	char *old = xasprintf("%s.old", path);
+	int saved = 0;
+
+	keep_old(path, old);
+	if (rename(tmp, path) == -1 || !sync_directory(path))
+		saved = errno;
+	free(old);
+	return saved;
+}
+
 /* --- board -> JSON ----------------------------------------------------- */
 
 static json_t *
@@ -276,6 +324,38 @@ is_missing(const char *path)
 	return access(path, F_OK) == -1 && errno == ENOENT;
 }
 
+/*
+ * A daemon that was killed while the disk took its time has left the newer
+ * state beside the present one, whole but with its first name.  A part of one
+ * is no JSON.
+ */
+static void
+finish_write(const char *path)
+{
+	char *tmp = xasprintf("%s.tmp", path);
+	int fd = open(tmp, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	json_t *root = NULL;
+	struct stat st;
+	int error;
+
+	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		root = json_loadfd(fd, 0, NULL);
+	if (root != NULL && integer_of(root, "mailbrake") == FORMAT_VERSION) {
+		error = fsync(fd) == -1 ? errno : replace(path, tmp);
+		if (error == 0)
+			log_info("state file %s: the last change was written "
+			    "but not in place yet: it is now", path);
+		else
+			log_warnx("state file %s: a newer one is there as %s "
+			    "and cannot be put in place: %s", path, tmp,
+			    strerror(error));
+	}
+	json_decref(root);
+	if (fd != -1)
+		close(fd);
+	free(tmp);
+}
+
 bool
 statefile_load(const char *path, struct board *b, int64_t now_ms,
     char *parts[STATEFILE_PARTS])
@@ -287,6 +367,11 @@ statefile_load(const char *path, struct board *b, int64_t now_ms,
 
 	for (i = 0; i < STATEFILE_PARTS; i++)
 		parts[i] = NULL;
+	/* To start without memory people remove these two. */
+	if (!missing || !is_missing(old)) {
+		finish_write(path);
+		missing = is_missing(path);
+	}
 	/* What somebody made unreadable is not damaged. */
 	if (!missing && access(path, R_OK) == -1)
 		fatal("not started: state file %s cannot be read: give it to "
@@ -325,19 +410,6 @@ statefile_load(const char *path, struct board *b, int64_t now_ms,
 /* --- writing ----------------------------------------------------------- */
 
 static bool
-sync_directory(const char *path)
-{
-	char *copy = xstrdup(path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd != -1 && fsync(fd) == 0;
-
-	if (fd != -1)
-		close(fd);
-	free(copy);
-	return ok;
-}
-
-static bool
 write_all(int fd, const char *text, size_t len)
 {
 	ssize_t n;
@@ -354,31 +426,11 @@ write_all(int fd, const char *text, size_t len)
 	return true;
 }
 
-/* Gives the present file a second name, where links can be made.  Where
- * there is none the one before it stays: it is all that is left. */
-static void
-keep_old(const char *path, const char *old)
-{
-	char *link_name = xasprintf("%s.new", old);
-
-	unlink(link_name);
-	if (link(path, link_name) == -1) {
-		if (errno != ENOENT)
-			log_debug("state file: no %s: %s", old,
-			    strerror(errno));
-	} else if (rename(link_name, old) == -1) {
-		log_debug("state file: no %s: %s", old, strerror(errno));
-	}
-	unlink(link_name);
-	free(link_name);
-}
-
 /* 0 or errno. */
 static int
 write_file(const char *path, const char *text)
 {
 	char *tmp = xasprintf("%s.tmp", path);
-	char *old = xasprintf("%s.old", path);
 	int fd, saved = 0;
 
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
@@ -387,15 +439,11 @@ write_file(const char *path, const char *text)
 		saved = errno;
 	if (fd != -1 && close(fd) == -1 && saved == 0)
 		saved = errno;
-	if (saved == 0) {
-		keep_old(path, old);
-		if (rename(tmp, path) == -1 || !sync_directory(path))
-			saved = errno;
-	} else {
+	if (saved == 0)
+		saved = replace(path, tmp);
+	else
 		unlink(tmp);
-	}
 	free(tmp);
-	free(old);
 	return saved;
 }
 
@@ -451,6 +499,7 @@ writer(void *arg)
 		if (error != 0 && f->pending == NULL && !f->closing) {
 			f->pending = text;
 			text = NULL;
+			pthread_cond_broadcast(&f->idle);
 			wait_retry(f);
 		}
 		free(text);
@@ -540,15 +589,13 @@ statefile_open(const char *path, const char **why)
 	return f;
 }
 
-void
-statefile_close(struct statefile *f, int wait_ms)
+/* With the lock.  False if it is not all written in time. */
+static bool
+wait_idle(struct statefile *f, int wait_ms, bool failing_too)
 {
 	struct timespec until;
-	bool done = true;
-	int i;
+	bool in_time = true;
 
-	if (f == NULL)
-		return;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += wait_ms / 1000;
 	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
@@ -556,12 +603,38 @@ statefile_close(struct statefile *f, int wait_ms)
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
+	while ((f->pending != NULL || f->writing) && in_time &&
+	    (failing_too || f->error[0] == '\0'))
+		in_time = pthread_cond_timedwait(&f->idle, &f->mutex,
+		    &until) == 0;
+	return f->pending == NULL && !f->writing;
+}
+
+bool
+statefile_wait(struct statefile *f, int wait_ms)
+{
+	bool done;
+
+	if (f == NULL)
+		return true;
+	pthread_mutex_lock(&f->mutex);
+	done = wait_idle(f, wait_ms, false);
+	pthread_mutex_unlock(&f->mutex);
+	return done;
+}
+
+void
+statefile_close(struct statefile *f, int wait_ms)
+{
+	bool done;
+	int i;
+
+	if (f == NULL)
+		return;
 	pthread_mutex_lock(&f->mutex);
 	f->closing = true;
 	pthread_cond_signal(&f->work);
-	while ((f->pending != NULL || f->writing) && done)
-		done = pthread_cond_timedwait(&f->idle, &f->mutex, &until)
-		    == 0;
+	done = wait_idle(f, wait_ms, true);
 	pthread_mutex_unlock(&f->mutex);
 	if (!done) {
 		/* The disk hangs; the process ends without it. */

@@ -3,9 +3,11 @@
  *
  * Listings, states and overrides as JSON.  Written to a new file, synced,
  * renamed over the old one, and the directory synced: whatever happens,
- * there is a whole file, and the one before it as FILE.old.  A thread of
- * its own writes, because a disk may hang; the caller hands over text and goes on.  A write that fails is
- * tried again until it works; memory is the truth meanwhile.
+ * there is a whole file, and the one before it as FILE.old.  What was written
+ * as FILE.tmp when the daemon was killed is used too, if it is whole.  A
+ * thread of its own writes, because a disk may hang; the caller hands over
+ * text and goes on.  A write that fails is tried again until it works; memory
+ * is the truth meanwhile.
  */
 #ifndef MAILBRAKE_STORE_STATEFILE_H
 #define MAILBRAKE_STORE_STATEFILE_H
@@ -47,6 +49,10 @@ void		 statefile_keep(struct statefile *, enum statefile_part,
 /* Hands over the present state, as it was published.  Cheap if nothing has
  * changed.  NULL is allowed: no state file. */
 void		 statefile_save(struct statefile *, const struct board *);
+
+/* Waits at most wait_ms until all that was handed over is on disk; not for a
+ * disk that fails.  False if it is not. */
+bool		 statefile_wait(struct statefile *, int wait_ms);
 
 /* Writes what is pending, waits for it at most wait_ms, ends the thread. */
 void		 statefile_close(struct statefile *, int wait_ms);

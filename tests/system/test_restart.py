@@ -3,6 +3,8 @@
 import os
 import shutil
 import stat
+import threading
+import time
 
 import pytest
 
@@ -98,6 +100,25 @@ def test_an_operators_word_survives_kill_9(brake, dns):
     assert words["mx1"]["word"] == "stop" and words["mx1"]["until"]
     assert words["mx1"]["reason"].startswith("drill")
     assert words["domain:example.com"]["word"] == "send"
+
+
+def test_who_is_told_that_it_is_stopped_may_count_on_it(brake):
+    """A disk that hangs keeps the tool waiting for a moment, and nobody's
+    mail."""
+    d = brake()
+    d.wait_health("usable")
+    d.must("stop", "domain:example.com")
+    assert b"domain:example.com" in d.state_path.read_bytes(), "at once"
+    # A pipe that nobody reads, in place of the file to be written.
+    os.mkfifo(d.state_dir / "state.tmp", 0o666)
+    (d.state_dir / "state.tmp").chmod(0o666)
+    begun = time.monotonic()
+    tool = threading.Thread(target=d.must, args=("stop", "mx1"))
+    tool.start()
+    wait_for(lambda: ask(d).startswith("451 4.7.1 "), 5, "the stop")
+    tool.join(10)
+    assert 0.4 < time.monotonic() - begun < 5
+    (d.state_dir / "state.tmp").read_bytes()    # the disk comes back
 
 
 def test_an_operators_word_that_ended_meanwhile_is_gone(brake, dns):

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -667,6 +668,49 @@ test_leftover(void **state)
 	assert_false(exists(beside(".old.new")));
 }
 
+/* Killed between writing and the file's new name: the newest counts, but
+ * only a whole one, and only beside one that is in place. */
+static void
+test_unfinished(void **state)
+{
+	struct stat st;
+	char *text;
+	size_t len;
+
+	(void)state;
+	everything();
+	save();
+	scene_override(&a, "all", WORD_STOP, 0, "the last moment");
+	save();
+	text = unit_read(path);
+	len = strlen(text);
+	assert_int_equal(rename(beside(".old"), path), 0);
+	put(beside(".tmp"), text, len - 2);
+	assert_true(restart(CONF));
+	assert_int_equal(board_override_count(b.board),
+	    board_override_count(a.board) - 1);
+	scene_close(&b);
+	put(beside(".tmp"), text, len);
+	assert_true(restart(CONF));
+	same_boards();
+	unit_says(logged, "not in place yet");
+	assert_false(exists(beside(".tmp")));
+	assert_true(exists(beside(".old")));
+	scene_close(&b);
+	/* Somebody's link or pipe is nothing that we have left. */
+	assert_int_equal(mkfifo(beside(".tmp"), 0600), 0);
+	assert_true(restart(CONF));
+	assert_int_equal(lstat(beside(".tmp"), &st), 0);
+	scene_close(&b);
+	assert_int_equal(unlink(beside(".tmp")), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unlink(beside(".old")), 0);
+	put(beside(".tmp"), text, len);
+	assert_true(restart(CONF));
+	assert_int_equal(board_override_count(b.board), 0);
+	free(text);
+}
+
 /* --- another configuration ---------------------------------------------- */
 
 static void
@@ -897,6 +941,35 @@ test_close_gives_up(void **state)
 	assert_int_equal(scene_state(&b, "mx1"), STATE_STOPPED);
 }
 
+/* A pipe without a reader hangs like a disk. */
+static void
+test_wait(void **state)
+{
+	char buf[65536];
+	int fd;
+
+	(void)state;
+	everything();
+	open_file();
+	assert_true(statefile_wait(state_file, 0));
+	statefile_save(state_file, a.board);
+	assert_true(statefile_wait(state_file, DEADLINE_MS));
+	assert_true(exists(path));
+	assert_int_equal(mkfifo(beside(".tmp"), 0600), 0);
+	scene_override(&a, "all", WORD_STOP, 0, "one more");
+	statefile_save(state_file, a.board);
+	assert_false(statefile_wait(state_file, 50));
+	fd = open(beside(".tmp"), O_RDONLY);
+	assert_int_not_equal(fd, -1);
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	close(fd);
+	/* A pipe cannot be synced: that is an error, not a wait. */
+	error_becomes(true);
+	assert_false(statefile_wait(state_file, 60000));
+	assert_true(statefile_wait(NULL, 0));
+}
+
 /* --- one at a time ------------------------------------------------------ */
 
 static void
@@ -981,6 +1054,8 @@ main(void)
 	unit_claim("the file before goes only when there is a new one",
 	    test_old_stays_until_replaced);
 	unit_claim("what a crash left behind does no harm", test_leftover);
+	unit_claim("what was written when it was killed counts",
+	    test_unfinished);
 	unit_claim("what the configuration has no more is forgotten",
 	    test_changed_conf);
 	unit_claim("a new name frees no listed address",
@@ -996,6 +1071,7 @@ main(void)
 	unit_claim("a directory that is closed is waited for",
 	    test_unwritable);
 	unit_claim("an end is not held up by a disk", test_close_gives_up);
+	unit_claim("what was handed over can be waited for", test_wait);
 	unit_claim("two daemons cannot have one file", test_lock);
 	unit_claim("what the other store must know is kept", test_parts);
 	unit_claim("no state file is one too", test_none);
