@@ -48,6 +48,8 @@
 #define REDIS_GOODBYE_MS	500
 #define NAMES_SHARE		8	/* one question in eight is for names */
 #define STATE_GOODBYE_MS	10000
+#define STATE_WORD_MS		500
+#define REDIS_HELLO_MS		1000
 
 struct daemon {
 	struct event_base	*base;
@@ -76,6 +78,8 @@ struct daemon {
 	char			 host[256];
 	int64_t			 started_ms;
 	bool			 milter_runs;
+	bool			 whole;		/* all parts are there */
+	bool			 redis_said;	/* good or bad, anything */
 	char			 state_error[200];
 	char			 where[FRONT_KINDS][ENDPOINT_TEXT_MAX];
 };
@@ -167,6 +171,9 @@ settle(struct daemon *d)
 	int64_t now = clock_wall_ms(), next;
 	struct board_event e;
 
+	/* Before all is put together, run() does it. */
+	if (!d->whole)
+		return;
 	next = board_tick(d->board, now);
 	board_publish(d->board);
 	ways_update(d->ways, now);
@@ -249,6 +256,7 @@ redis_status_cb(void *ctx, enum redis_status status, const char *why)
 	struct daemon *d = ctx;
 	struct board_event e = { .kind = EVENT_NOTE, .at_ms = clock_wall_ms() };
 
+	d->redis_said = true;
 	/* The store has logged it; this is for the time line. */
 	if (status == REDIS_CONNECTED)
 		snprintf(e.text, sizeof(e.text), "Redis: %s", why);
@@ -579,6 +587,10 @@ op_override(void *ctx, const struct override *o, const char **why)
 	if (d->redis != NULL)
 		redis_put_override(d->redis, o, clock_wall_ms());
 	settle(d);
+	/* Mail obeys it already.  Who is told so may count on it, also when
+	 * we are killed the next moment; a disk that hangs makes nobody else
+	 * wait but those who wait for this thread. */
+	statefile_wait(d->state, STATE_WORD_MS);
 	return true;
 }
 
@@ -1001,6 +1013,27 @@ say_hello(const struct daemon *d)
 	}
 }
 
+/*
+ * A stop that is in Redis and not in the state file, because it was set while
+ * we were not there or because we were killed at the wrong moment, is heard
+ * before the first question is answered and before a gate is opened.  A Redis
+ * that does not answer is not waited for.
+ */
+static void
+hear_redis(struct daemon *d)
+{
+	int64_t until_ms = clock_mono_ms() + REDIS_HELLO_MS, left;
+
+	while (d->redis != NULL && !d->redis_said &&
+	    (left = until_ms - clock_mono_ms()) > 0) {
+		/* So that the loop comes back; there is no board to tick. */
+		struct timeval tv = { left / 1000, (left % 1000) * 1000 };
+
+		event_add(d->tick, &tv);
+		event_base_loop(d->base, EVLOOP_ONCE);
+	}
+}
+
 static void
 run(struct daemon *d)
 {
@@ -1010,8 +1043,10 @@ run(struct daemon *d)
 	d->board = board_new(d->conf->policy, now);
 	d->share = share_new(d->host);
 	start_store(d);
+	hear_redis(d);
 	d->ways = ways_new(d->base, d->board, d->conf, ways_cb, d);
 	d->hooks = hooks_new(d->base, d->board, d->conf, d->host);
+	d->whole = true;
 	settle(d);
 	start_fronts(d);
 	start_watching(d);

@@ -6,6 +6,7 @@ import pytest
 
 from harness.clients import ask
 from harness.place import wait_for
+from harness.proxy import Proxy
 
 KEY = "mailbrake:override:"
 
@@ -274,6 +275,41 @@ def test_for_ends_by_itself(tooled):
     assert stopped(d)
     wait_for(lambda: not stopped(d), 5, "the end")
     assert d.egress()["override"] is None
+
+
+@pytest.mark.parametrize("front", ["policy", "gate"])
+def test_a_word_of_redis_counts_from_the_first_moment(place, brake, redis,
+    front):
+    """It was set while the daemon was away, and Redis takes its time: no
+    question is answered and no gate is opened before it is heard."""
+    proxy = Proxy(place, redis.server)
+    d = brake(fronts=("policy", front), settings={
+        "redis": {"server": proxy.server}})
+    wait_for(lambda: d.status()["store"]["redis"] == "connected", 5)
+    if front == "gate":
+        redis.cli("SET", KEY + "mx1", "stop")
+        d.wait_log("mx1: its gate is shut")
+    d.kill9()
+    for name in ("state", "state.old"):
+        (d.state_dir / name).unlink(missing_ok=True)
+    redis.cli("SET", KEY + "mx1", "stop")
+    proxy.delay = 0.05
+    mark = d.mark()
+    d.start()
+    assert stopped(d), "the very first answer"
+    if front == "gate":
+        d.wait_log("mx1: its gate is shut, as it was found", since=mark)
+        assert not d.logged("gate is open", since=mark)
+
+
+def test_a_redis_that_says_nothing_is_not_waited_for(place, brake, redis):
+    proxy = Proxy(place, redis.server)
+    proxy.deaf = True
+    d = brake(start=False, settings={"redis": {"server": proxy.server}})
+    start = time.monotonic()
+    d.start()
+    assert time.monotonic() - start < 4
+    assert not stopped(d)
 
 
 @pytest.mark.parametrize("target, hit, miss", [
