@@ -21,6 +21,7 @@
 
 #define EVENTS_MAX	100000	/* nobody drains them: a bug, not a flood */
 #define USUAL_MAX	1e9	/* messages an hour: more than there are */
+#define COUNT_MAX	1000000000000ULL	/* in one probation: the same */
 
 static const char *const state_names[] = {
 	"sending", "stopped", "probation",
@@ -717,6 +718,21 @@ board_restore_standing(struct board *b, size_t egress,
 	if (!(u->per_hour >= 0 && u->per_hour <= USUAL_MAX) ||
 	    u->hours < 0 || u->hours > TRAFFIC_KNOWN_HOURS)
 		*u = (struct usual){ 0 };
+	b->dirty = true;
+}
+
+void
+board_restore_probation(struct board *b, size_t egress, uint64_t accepted,
+    uint64_t let_out)
+{
+	struct volume *v = &b->egress[egress].volume;
+
+	if (b->egress[egress].standing.state != STATE_PROBATION ||
+	    accepted > COUNT_MAX || let_out > COUNT_MAX)
+		return;
+	v->accepted = accepted;
+	/* Below nothing is fine, as in keep_egress(). */
+	v->delivered_before -= let_out;
 	b->dirty = true;
 }
 

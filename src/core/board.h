@@ -213,7 +213,9 @@ void		 board_note(struct board *, enum event_kind, int64_t now_ms,
 void		 board_restore_listing(struct board *, const struct listing *);
 void		 board_restore_standing(struct board *, size_t egress,
 		    const struct standing *);
-
+/* What a probation has proven and let out before, after its standing. */
+void		 board_restore_probation(struct board *, size_t egress,
+		    uint64_t accepted, uint64_t let_out);
 void		 board_restore_domain(struct board *, size_t domain,
 		    const struct standing *);
 

@@ -134,6 +134,36 @@ standing_json(const char *name, const struct standing *s)
 	    "fresh", (int)s->fresh);
 }
 
+/* In so few steps that counting alone seldom is a reason to write: eight for
+ * each doubling. */
+static uint64_t
+coarse(uint64_t n, bool up)
+{
+	uint64_t unit = 1;
+
+	while (n / unit >= 16)
+		unit *= 2;
+	return (n / unit + (up && n % unit > 0)) * unit;
+}
+
+/* Where a probation is: rather too little proven and too much let out. */
+static json_t *
+egress_json(const struct board *b, size_t i)
+{
+	const struct standing *s = board_standing(b, i);
+	const struct volume *v = board_volume(b, i);
+	json_t *j = standing_json(board_policy(b)->egress[i].name, s);
+
+	if (s->state == STATE_PROBATION) {
+		json_object_set_new(j, "accepted", json_integer(
+		    (json_int_t)coarse(v->accepted, false)));
+		json_object_set_new(j, "let_out", json_integer(
+		    (json_int_t)coarse(v->delivered - v->delivered_before,
+		    true)));
+	}
+	return j;
+}
+
 static json_t *
 override_json(const struct override *o)
 {
@@ -157,8 +187,7 @@ board_json(const struct board *b, char *const parts[STATEFILE_PARTS])
 	char *text;
 
 	for (i = 0; i < p->egress_count; i++)
-		json_array_append_new(egress, standing_json(
-		    p->egress[i].name, board_standing(b, i)));
+		json_array_append_new(egress, egress_json(b, i));
 	for (i = 0; i < p->domain_count; i++)
 		json_array_append_new(domains, standing_json(
 		    p->domains[i].name, board_domain_standing(b, i)));
@@ -247,8 +276,12 @@ restore_standing(struct board *b, const json_t *j)
 	    string_of(j, "name"));
 	struct standing s;
 
-	if (egress != -1 && read_standing(j, &s))
-		board_restore_standing(b, (size_t)egress, &s);
+	if (egress == -1 || !read_standing(j, &s))
+		return;
+	board_restore_standing(b, (size_t)egress, &s);
+	board_restore_probation(b, (size_t)egress,
+	    (uint64_t)integer_of(j, "accepted"),
+	    (uint64_t)integer_of(j, "let_out"));
 }
 
 static void
