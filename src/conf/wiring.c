@@ -758,9 +758,11 @@ check_gate(struct check *c, enum wiring_point point, const char *name)
 		add(c, point, WIRING_WRONG, SETUP, "%s asks the gate file "
 		    "%s, but mailbraked writes %s", service, g.where,
 		    want->gate_file);
-	else
+	else {
 		add(c, point, WIRING_OK, NULL, "%s asks the gate of %s in %s",
 		    service, name, g.where);
+		c->out->v[c->out->count - 1].by_file = true;
+	}
 }
 
 static void

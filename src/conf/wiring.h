@@ -155,6 +155,7 @@ struct wiring_finding {
 	char			*service;	/* its key, or NULL */
 	char			*text;		/* a sentence */
 	char			*mend;		/* how; NULL: nothing to do */
+	bool			 by_file;	/* a gate that is the file */
 };
 
 struct wiring_findings {

@@ -46,6 +46,7 @@
 #define TIMEOUT_MS	10000
 #define RETRY_MS	1000
 #define RETRY_FACTOR	60
+#define LATE_MS		1000
 
 /* What Postfix calls a table's file, for the kinds that postmap makes of one
  * text and that smtp(8) opens before it gives up its rights. */
@@ -120,6 +121,13 @@ struct gate_file {
 	int64_t		 retry_ms;	/* wait before the next try */
 	struct event	*retry;
 	char		 error[ERROR_MAX];
+
+	struct event	*late_timer;	/* runs while not settled */
+	bool		 late;
+	struct event	*doubt;		/* to be told soon */
+	bool		 doubted;	/* as told */
+	gate_file_doubt_fn *doubt_fn;
+	void		*doubt_ctx;
 };
 
 static void begin(struct gate_file *);
@@ -462,6 +470,65 @@ use_disk(struct gate_file *g, enum step step, aside_fn *work)
 	}
 }
 
+/* --- doubt --------------------------------------------------------------- */
+
+bool
+gate_file_doubtful(const struct gate_file *g)
+{
+	return g != NULL && !gate_file_settled(g) &&
+	    (g->error[0] != '\0' || g->late);
+}
+
+/* Never from within gate_file_set(). */
+static void
+doubt_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct gate_file *g = arg;
+
+	(void)fd;
+	(void)what;
+	if (gate_file_doubtful(g) == g->doubted)
+		return;
+	g->doubted = !g->doubted;
+	if (g->doubt_fn != NULL)
+		g->doubt_fn(g->doubt_ctx);
+}
+
+static void
+late_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct gate_file *g = arg;
+
+	g->late = true;
+	doubt_cb(fd, what, g);
+}
+
+/* After whatever may settle it, or not. */
+static void
+weigh_doubt(struct gate_file *g)
+{
+	static const struct timeval late = { LATE_MS / 1000,
+	    (LATE_MS % 1000) * 1000 };
+
+	if (gate_file_settled(g)) {
+		event_del(g->late_timer);
+		g->late = false;
+	} else if (!g->late && !evtimer_pending(g->late_timer, NULL)) {
+		event_add(g->late_timer, &late);
+	}
+	if (gate_file_doubtful(g) != g->doubted)
+		event_active(g->doubt, 0, 0);
+}
+
+void
+gate_file_on_doubt(struct gate_file *g, gate_file_doubt_fn *fn, void *ctx)
+{
+	if (g == NULL)
+		return;
+	g->doubt_fn = fn;
+	g->doubt_ctx = ctx;
+}
+
 /* --- how a run ends ------------------------------------------------------ */
 
 static void
@@ -500,6 +567,7 @@ failed(struct gate_file *g, const char *fmt, ...)
 		log_warnx("gate file %s: %s; what it says now stays in force, "
 		    "and this is tried again", g->path, text);
 	}
+	weigh_doubt(g);
 	arm_retry(g);
 }
 
@@ -518,6 +586,7 @@ succeeded(struct gate_file *g, bool found)
 	if (g->error[0] != '\0')
 		log_info("gate file %s: written, all is well again", g->path);
 	g->error[0] = '\0';
+	weigh_doubt(g);
 	news.names = (const char *const *)g->in_force.v;
 	news.count = g->in_force.count;
 	/* What was wished meanwhile, by the callback too. */
@@ -762,6 +831,7 @@ begin(struct gate_file *g)
 		/* What had failed is not wanted any more. */
 		g->error[0] = '\0';
 		g->retry_ms = g->first_retry_ms;
+		weigh_doubt(g);
 		return;
 	}
 	names_free(&g->trying);
@@ -815,7 +885,10 @@ gate_file_new(struct event_base *base, struct children *children,
 	    conf->retry_ms > 0 ? conf->retry_ms : RETRY_MS;
 	g->in_force_fn = in_force;
 	g->ctx = ctx;
-	if ((g->retry = evtimer_new(base, retry_cb, g)) == NULL)
+	g->retry = evtimer_new(base, retry_cb, g);
+	g->late_timer = evtimer_new(base, late_cb, g);
+	g->doubt = event_new(base, -1, 0, doubt_cb, g);
+	if (g->retry == NULL || g->late_timer == NULL || g->doubt == NULL)
 		fatalx("out of memory for events");
 	return g;
 }
@@ -830,6 +903,8 @@ gate_file_free(struct gate_file *g)
 	if (g->aside != NULL)
 		aside_cancel(g->aside, job_free);
 	event_free(g->retry);
+	event_free(g->late_timer);
+	event_free(g->doubt);
 	names_free(&g->wish);
 	names_free(&g->trying);
 	names_free(&g->was);
@@ -860,6 +935,7 @@ gate_file_set(struct gate_file *g, const char *const *names,
 	g->wish_text = make_text(&n, names, reasons, count);
 	g->wish_ms = clock_mono_ms();
 	g->has_wish = true;
+	weigh_doubt(g);
 	/* One that comes during a run is looked at when that ends. */
 	if (g->step == STEP_IDLE)
 		begin(g);
@@ -871,6 +947,7 @@ gate_file_check(struct gate_file *g)
 	if (g == NULL)
 		return;
 	g->known = false;
+	weigh_doubt(g);
 	if (g->step == STEP_IDLE)
 		begin(g);
 }

@@ -48,6 +48,7 @@ struct gate_file_news {
 };
 
 typedef void gate_file_fn(void *ctx, const struct gate_file_news *);
+typedef void gate_file_doubt_fn(void *ctx);
 
 /*
  * Splits "TYPE:PATH"; PATH alone is a hash.  NULL and both set, or what is
@@ -83,6 +84,15 @@ void		 gate_file_check(struct gate_file *);
 
 /* True if the latest wish is in force. */
 bool		 gate_file_settled(const struct gate_file *);
+
+/*
+ * True while the table may not say what it should: the latest wish has
+ * failed, or has taken longer than a second.  False for NULL.  on_doubt is
+ * called from the loop when that has changed.
+ */
+bool		 gate_file_doubtful(const struct gate_file *);
+void		 gate_file_on_doubt(struct gate_file *, gate_file_doubt_fn *,
+		    void *ctx);
 
 /* Why the latest wish is not in force, and what to do; "" while all is well
  * or nothing has failed yet. */

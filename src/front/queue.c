@@ -415,6 +415,14 @@ in_force_cb(void *ctx, const struct gate_file_news *n)
 }
 
 static void
+doubt_cb(void *ctx)
+{
+	struct queue *q = ctx;
+
+	q->event(q->ctx, NULL);
+}
+
+static void
 set_gate(struct queue *q)
 {
 	const char **names = xcalloc(q->count + 1, sizeof(*names));
@@ -549,6 +557,7 @@ queue_new(struct event_base *base, struct children *children,
 	q->event = event;
 	q->ctx = ctx;
 	q->gate = gate_file_new(base, children, &gc, in_force_cb, q);
+	gate_file_on_doubt(q->gate, doubt_cb, q);
 	q->mailq = conf->no_flush ? NULL : open_mailq(children, conf);
 	if ((q->timer = evtimer_new(base, timer_cb, q)) == NULL)
 		fatalx("out of memory for events");
@@ -578,6 +587,12 @@ queue_gate_in_force(const struct queue *q, const char *egress)
 	const struct egress_queue *e = find(q, egress);
 
 	return e != NULL ? e->in_force : q->gate == NULL;
+}
+
+bool
+queue_gate_works(const struct queue *q)
+{
+	return q->gate != NULL && !gate_file_doubtful(q->gate);
 }
 
 const char *

@@ -44,8 +44,8 @@ struct queue_egress {
 	double		 ramp;		/* probation: 0 at its start, 1 end */
 };
 
-/* One thing that was done, or could not be: a line for log and time line.
- * Not the place to call queue_update(). */
+/* One thing that was done, or could not be: a line for log and time line; or
+ * NULL, see queue_gate_works().  Not the place to call queue_update(). */
 typedef void queue_event_fn(void *ctx, const char *text);
 
 /* The children are the caller's and outlive it. */
@@ -67,6 +67,10 @@ void		 queue_update(struct queue *, const struct queue_egress *,
 /* For status: is its gate known to stand as it should?  True without a gate
  * file. */
 bool		 queue_gate_in_force(const struct queue *, const char *egress);
+
+/* Is there a gate file, and can it be believed that it stands as it should?
+ * When that has changed the event function is called with NULL for a text. */
+bool		 queue_gate_works(const struct queue *);
 
 /* Why something cannot be done, and what to do: of the gate, and of the
  * queue's last try.  "" if all is well. */

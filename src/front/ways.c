@@ -34,25 +34,37 @@ struct ways {
 	int64_t			 updated_ms;
 };
 
+/* A gate that is asked, but cannot be shut, keeps nothing. */
+static void
+tell_gated(struct ways *w)
+{
+	const struct policy *p = w->conf->policy;
+	bool by_file, gated;
+	size_t i;
+
+	for (i = 0; i < p->egress_count; i++) {
+		gated = wired_gated(w->wired, p->egress[i].name, &by_file);
+		board_set_gated(w->board, i, gated && (!by_file ||
+		    queue_gate_works(w->queue)));
+	}
+	w->tell(w->ctx, NULL);
+}
+
 static void
 queue_cb(void *ctx, const char *text)
 {
 	struct ways *w = ctx;
 
-	w->tell(w->ctx, text);
+	if (text != NULL)
+		w->tell(w->ctx, text);
+	else
+		tell_gated(w);
 }
 
 static void
 wired_cb(void *ctx)
 {
-	struct ways *w = ctx;
-	const struct policy *p = w->conf->policy;
-	size_t i;
-
-	for (i = 0; i < p->egress_count; i++)
-		board_set_gated(w->board, i,
-		    wired_gated(w->wired, p->egress[i].name));
-	w->tell(w->ctx, NULL);
+	tell_gated(ctx);
 }
 
 /* By default the gate file stands beside the state; who has none there may

@@ -343,11 +343,12 @@ wired_error(const struct wired *w)
 }
 
 bool
-wired_gated(const struct wired *w, const char *egress)
+wired_gated(const struct wired *w, const char *egress, bool *by_file)
 {
 	bool asked = false;
 	size_t i;
 
+	*by_file = false;
 	if (w == NULL || !w->looked)
 		return false;
 	for (i = 0; i < w->found.count; i++) {
@@ -358,6 +359,8 @@ wired_gated(const struct wired *w, const char *egress)
 			continue;
 		if (f->state == WIRING_MISSING || f->state == WIRING_WRONG)
 			return false;
+		if (f->by_file)
+			*by_file = true;
 		if (f->point == WIRING_GATE && f->state == WIRING_OK)
 			asked = true;
 	}

@@ -42,7 +42,8 @@ const struct wiring_findings *wired_findings(const struct wired *);
 const char	*wired_error(const struct wired *);
 
 /* Do all transports of this egress ask its gate before they deliver?  False
- * too if that is not known. */
-bool		 wired_gated(const struct wired *, const char *egress);
+ * too if that is not known.  *by_file: at least one asks the file. */
+bool		 wired_gated(const struct wired *, const char *egress,
+		    bool *by_file);
 
 #endif

@@ -6,6 +6,7 @@ than one second after the brake, what is lost, and what arrives twice.
 """
 
 import re
+import shutil
 import signal
 import threading
 import time
@@ -171,6 +172,31 @@ def test_a_stop_moves_the_queue_to_the_other_egress(host, bl, sink, gate):
     sink.wait(2040)
     assert {d.source for d in sink.taken() if d.id >= "m02020"} == {
         address("mx1")}
+
+
+def test_a_gate_that_cannot_be_shut_keeps_nothing_and_so_nothing_comes_in(
+    host, bl, sink):
+    """Mail that would be taken for the gate to keep is refused while the
+    gate's file cannot be written, and what is queued waits for the route."""
+    h = host(gate="file", fronts=MILTER, pool={"actions": ["tempfail"],
+        "submission": "accept"})
+    wait_for(lambda: h.daemon.status().get("postfix"), 20,
+        "Postfix's configuration")
+    shutil.chown(h.daemon.dir, "root", "root")
+    mark = h.daemon.mark()
+    bl.add(address("mx1"))
+    stopped = h.since("mx1: .* -> stopped", mark)
+    h.daemon.wait_log("gate file .*Permission denied", since=mark)
+    assert len(h.pour(mails(20), on="milter")) == 20
+    assert h.postfix.sendmail("ann@example.org", "bob@example.net") == 0
+    h.settle()
+    h.assert_none_late("mx1", stopped)
+    shutil.chown(h.daemon.dir, "mailbrake", "mailbrake")
+    h.since("mx1: its gate is shut", mark)
+    # Pairs that no smtpd(8) has kept an answer for.
+    assert h.pour(mails(20, start=20), on="milter") == {}, "it keeps them"
+    h.settle()
+    h.assert_none_late("mx1", stopped)
 
 
 # --- what else is in a queue -----------------------------------------------

@@ -51,7 +51,8 @@ static void
 event_cb(void *ctx, const char *text)
 {
 	(void)ctx;
-	tell("event %s", text);
+	if (text != NULL)
+		tell("event %s", text);
 }
 
 static void

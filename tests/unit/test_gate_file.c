@@ -695,6 +695,78 @@ minds_a_full_disk(void **state)
 	must_say(MX1 MX2);
 }
 
+static int doubts;
+
+static void
+doubt_cb(void *ctx)
+{
+	(void)ctx;
+	doubts++;
+}
+
+static void
+wait_doubts(int n)
+{
+	int64_t end = clock_mono_ms() + DEADLINE_MS;
+
+	while (doubts < n) {
+		assert_true(clock_mono_ms() < end);
+		turn();
+	}
+	assert_int_equal(doubts, n);
+}
+
+/* What keeps mail has to know that the gate does not. */
+static void
+says_when_it_cannot_be_believed(void **state)
+{
+	int64_t start;
+
+	(void)state;
+	doubts = 0;
+	gate_file_on_doubt(gate, doubt_cb, NULL);
+	assert_false(gate_file_doubtful(NULL));
+	set("mx1");
+	assert_false(gate_file_doubtful(gate));
+	wait_calls(1);
+	pass_ms(1200);
+	assert_int_equal(doubts, 0);
+	/* At once when it fails, once for many tries. */
+	mode("fail");
+	set("");
+	wait_error();
+	assert_true(gate_file_doubtful(gate));
+	wait_doubts(1);
+	pass_ms(10 * RETRY_MS);
+	assert_int_equal(doubts, 1);
+	mode("good");
+	wait_calls(2);
+	assert_false(gate_file_doubtful(gate));
+	wait_doubts(2);
+	/* After a second when it is slow. */
+	mode("slow");
+	start = clock_mono_ms();
+	set("mx2");
+	wait_doubts(3);
+	assert_true(clock_mono_ms() - start >= 950);
+	assert_true(gate_file_doubtful(gate));
+	go();
+	wait_calls(3);
+	wait_doubts(4);
+	assert_false(gate_file_doubtful(gate));
+	/* Also when the wish is taken back. */
+	mode("fail");
+	set("");
+	wait_error();
+	wait_doubts(5);
+	set("mx2");
+	assert_int_equal(doubts, 5);
+	wait_doubts(6);
+	pass_ms(1200);
+	assert_int_equal(doubts, 6);
+	assert_false(gate_file_doubtful(gate));
+}
+
 static void
 waits_longer_and_longer(void **state)
 {
@@ -859,6 +931,8 @@ main(void)
 	unit_claim("a directory that cannot be written to",
 	    needs_a_place_to_write);
 	unit_claim("a disk that is full", minds_a_full_disk);
+	unit_claim("says when it cannot be believed",
+	    says_when_it_cannot_be_believed);
 	unit_claim("tries become rarer", waits_longer_and_longer);
 	unit_claim("a new wish is tried at once",
 	    tries_a_new_wish_at_once);

@@ -69,6 +69,8 @@ event_cb(void *ctx, const char *text)
 	size_t n = strlen(events);
 
 	(void)ctx;
+	if (text == NULL)
+		return;
 	snprintf(events + n, sizeof(events) - n, "%s\n", text);
 }
 
