@@ -45,6 +45,8 @@ struct mailq {
 	char		*config_directory;
 	int64_t		 timeout_ms;
 	size_t		 parallel;
+	mailq_whose_fn	*whose;
+	void		*whose_ctx;
 
 	struct child	*child;		/* flush or list */
 	mailq_done_fn	*done;
@@ -53,6 +55,7 @@ struct mailq {
 
 	char		*egress;	/* the listing's */
 	size_t		 max;
+	bool		 sure;
 	struct mailq_list list;
 	struct mailq_message *messages;
 	size_t		 count, room;
@@ -73,15 +76,22 @@ struct mailq {
 /* --- a line of postqueue -j ---------------------------------------------- */
 
 static bool
-reason_waits(const char *reason, const char *egress)
+is_of_a_gate(const char *reason)
 {
-	char ours[300];
 	size_t i;
 
 	for (i = 0; i < sizeof(gate_reasons) / sizeof(gate_reasons[0]); i++) {
 		if (strstr(reason, gate_reasons[i]) != NULL)
 			return true;
 	}
+	return false;
+}
+
+static bool
+names(const char *reason, const char *egress)
+{
+	char ours[300];
+
 	snprintf(ours, sizeof(ours), "[mailbrake %s]", egress);
 	return strstr(reason, ours) != NULL;
 }
@@ -101,10 +111,12 @@ id_ok(const char *id)
 
 bool
 mailq_parse(const char *line, size_t bytes, const char *egress,
-    struct mailq_message *m, bool *active, bool *waits)
+    mailq_whose_fn *whose, void *whose_ctx, struct mailq_message *m,
+    bool *active, enum mailq_waits *waits)
 {
 	json_t *root = json_loadb(line, bytes, 0, NULL), *rcpt;
-	const char *id, *queue, *reason;
+	const char *id, *queue, *reason, *sender, *to;
+	enum mailq_whose w;
 	size_t i;
 
 	id = json_string_value(json_object_get(root, "queue_id"));
@@ -117,15 +129,24 @@ mailq_parse(const char *line, size_t bytes, const char *egress,
 	    json_object_get(root, "arrival_time")) };
 	text_copy(m->id, sizeof(m->id), id);
 	*active = strcmp(queue, "active") == 0;
-	*waits = false;
+	*waits = MAILQ_WAITS_NOT;
+	sender = json_string_value(json_object_get(root, "sender"));
 	json_array_foreach(json_object_get(root, "recipients"), i, rcpt) {
 		reason = json_string_value(json_object_get(rcpt,
 		    "delay_reason"));
-		if (reason != NULL && strcmp(queue, "deferred") == 0 &&
-		    reason_waits(reason, egress)) {
-			*waits = true;
+		to = json_string_value(json_object_get(rcpt, "address"));
+		if (reason == NULL || strcmp(queue, "deferred") != 0)
+			continue;
+		w = names(reason, egress) ? MAILQ_MINE :
+		    !is_of_a_gate(reason) ? MAILQ_OTHERS :
+		    whose == NULL || sender == NULL || to == NULL ?
+		    MAILQ_UNKNOWN : whose(whose_ctx, egress, sender, to);
+		if (w == MAILQ_MINE) {
+			*waits = MAILQ_WAITS;
 			break;
 		}
+		if (w == MAILQ_UNKNOWN)
+			*waits = MAILQ_MAY_WAIT;
 	}
 	json_decref(root);
 	return true;
@@ -248,15 +269,17 @@ list_line(void *ctx, const char *line, size_t bytes)
 {
 	struct mailq *m = ctx;
 	struct mailq_message msg;
-	bool active, waits;
+	enum mailq_waits waits;
+	bool active;
 
-	if (!mailq_parse(line, bytes, m->egress, &msg, &active, &waits)) {
+	if (!mailq_parse(line, bytes, m->egress, m->whose, m->whose_ctx,
+	    &msg, &active, &waits)) {
 		m->bad_lines++;
 		return;
 	}
 	m->list.total++;
 	m->list.active += active;
-	if (waits) {
+	if (waits == MAILQ_WAITS || (waits == MAILQ_MAY_WAIT && !m->sure)) {
 		m->list.waiting++;
 		remember(m, &msg);
 	}
@@ -301,7 +324,8 @@ list_done(void *ctx, const struct child_result *r)
 		forget_gone(m);
 		m->list.messages = m->messages;
 		m->list.count = m->count;
-		m->list.waiting += r->long_lines;	/* better too many */
+		if (!m->sure)
+			m->list.waiting += r->long_lines; /* too many, then */
 	}
 	m->list_done(m->ctx, &m->list);
 	/* Unless the callback has begun another. */
@@ -310,7 +334,7 @@ list_done(void *ctx, const struct child_result *r)
 }
 
 void
-mailq_list(struct mailq *m, const char *egress, size_t max,
+mailq_list(struct mailq *m, const char *egress, size_t max, bool sure,
     mailq_list_fn *done, void *ctx)
 {
 	list_end(m);
@@ -318,6 +342,7 @@ mailq_list(struct mailq *m, const char *egress, size_t max,
 	m->ctx = ctx;
 	m->egress = xstrdup(egress);
 	m->max = max;
+	m->sure = sure;
 	m->room = 2 * max + 1;
 	m->messages = xcalloc(m->room, sizeof(*m->messages));
 	m->list = (struct mailq_list){ 0 };
@@ -427,6 +452,8 @@ mailq_new(struct children *children, const struct mailq_conf *conf)
 	m = xcalloc(1, sizeof(*m));
 	m->children = children;
 	m->config_directory = xstrdup(conf->config_directory);
+	m->whose = conf->whose;
+	m->whose_ctx = conf->whose_ctx;
 	m->timeout_ms = conf->timeout_ms > 0 ? conf->timeout_ms : TIMEOUT_MS;
 	m->parallel = conf->parallel > 0 ? conf->parallel : PARALLEL;
 	m->runs = xcalloc(m->parallel, sizeof(*m->runs));

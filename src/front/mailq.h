@@ -25,8 +25,21 @@
 struct children;
 struct mailq;				/* opaque, see mailq.c */
 
+/* Whose is a message that a shut gate has put off? */
+enum mailq_whose {
+	MAILQ_UNKNOWN,
+	MAILQ_MINE,		/* of the egress that was asked for */
+	MAILQ_OTHERS
+};
+
+/* sender as postqueue(1) has it: the null sender is "MAILER-DAEMON". */
+typedef enum mailq_whose mailq_whose_fn(void *ctx, const char *egress,
+	    const char *sender, const char *recipient);
+
 struct mailq_conf {
 	const char	*config_directory; /* Postfix's; NULL: its default */
+	mailq_whose_fn	*whose;		/* NULL: it is never known */
+	void		*whose_ctx;
 	int64_t		 timeout_ms;	/* for each postqueue; 0: 60 s */
 	size_t		 parallel;	/* releases at once; 0: 2 */
 };
@@ -68,10 +81,10 @@ void		 mailq_flush(struct mailq *, mailq_done_fn *, void *ctx);
  * The messages that wait because egress is stopped, at most max of them:
  * those that were not tried yet first, then the oldest.  A message waits for
  * egress if a recipient's reason names it, "[mailbrake mx1]", or is that of
- * a shut gate, which names nobody.
+ * a shut gate, which names nobody, and it may be its; sure: only if it is.
  */
 void		 mailq_list(struct mailq *, const char *egress, size_t max,
-		    mailq_list_fn *, void *ctx);
+		    bool sure, mailq_list_fn *, void *ctx);
 
 /* Tries these now: at least one, with ids as a listing gives them; they are
  * copied.  count is how many were handed over. */
@@ -80,10 +93,14 @@ void		 mailq_release(struct mailq *, const char *const *ids,
 
 /*
  * One line of postqueue -j.  False if it is no message at all; *waits is
- * true if it waits for egress.  Pure.
+ * true if it waits for egress, or if it may.  As pure as the function that
+ * is asked whose it is; that may be NULL.
  */
+enum mailq_waits { MAILQ_WAITS_NOT, MAILQ_MAY_WAIT, MAILQ_WAITS };
+
 bool		 mailq_parse(const char *line, size_t bytes,
-		    const char *egress, struct mailq_message *, bool *active,
-		    bool *waits);
+		    const char *egress, mailq_whose_fn *, void *whose_ctx,
+		    struct mailq_message *, bool *active,
+		    enum mailq_waits *waits);
 
 #endif

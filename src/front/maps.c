@@ -41,25 +41,24 @@ map_name(enum map_kind kind)
 	return map_names[kind];
 }
 
+static bool
+asked_lately(enum map_kind kind, int64_t now_ms)
+{
+	int64_t last = atomic_load_explicit(&map_stats[kind].last_ms,
+	    memory_order_relaxed);
+
+	/* On either side: after the clock was set back the last request lies
+	 * ahead, and would for as long as it was set. */
+	return last != 0 && now_ms - last < MAPS_LIVE_MS &&
+	    last - now_ms < MAPS_LIVE_MS;
+}
+
 bool
 maps_routed(int64_t now_ms)
 {
-	static const enum map_kind ways[] = {
-		MAP_ROUTE, MAP_FILTER, MAP_REROUTE
-	};
-	int64_t last;
-	size_t i;
-
-	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		last = atomic_load_explicit(&map_stats[ways[i]].last_ms,
-		    memory_order_relaxed);
-		/* On either side: after the clock was set back the last
-		 * request lies ahead, and would for as long as it was set. */
-		if (last != 0 && now_ms - last < MAPS_LIVE_MS &&
-		    last - now_ms < MAPS_LIVE_MS)
-			return true;
-	}
-	return false;
+	return asked_lately(MAP_ROUTE, now_ms) ||
+	    asked_lately(MAP_FILTER, now_ms) ||
+	    asked_lately(MAP_REROUTE, now_ms);
 }
 
 static void
@@ -257,6 +256,23 @@ routed_by_recipient(const struct policy *p, const char *recipient)
 			return true;
 	}
 	return false;
+}
+
+int
+maps_home(const struct view *v, const char *sender, const char *recipient,
+    int64_t now_ms)
+{
+	struct envelope env = { .asker = ASK_ROUTE };
+
+	if (!asked_lately(MAP_ROUTE, now_ms) ||
+	    asked_lately(MAP_FILTER, now_ms))
+		return -1;
+	if (asked_lately(MAP_RCPTROUTE, now_ms) &&
+	    routed_by_recipient(v->policy, recipient))
+		env.recipient = recipient;
+	else
+		env.sender = text_same(sender, "mailer-daemon") ? "" : sender;
+	return decide(v, &env, now_ms).home;
 }
 
 static size_t

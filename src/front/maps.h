@@ -64,6 +64,11 @@ const char	*map_name(enum map_kind);	/* "route" */
 #define MAPS_LIVE_MS	300000LL
 bool	maps_routed(int64_t now_ms);
 
+/* The egress that Postfix has a message go by on a good day, as an index; -1
+ * if it was not asked here lately, or has tables of its own before ours. */
+int	maps_home(const struct view *, const char *sender,
+	    const char *recipient, int64_t now_ms);
+
 /*
  * The reply, without the netstring around it: "OK mx2:", "NOTFOUND ",
  * "TEMP reason".  answer is terminated; its length is returned and less than

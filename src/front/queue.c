@@ -188,8 +188,7 @@ release(struct queue *q, const struct mailq_list *l)
 	free(ids);
 }
 
-/* A flush would let go what another egress is still to release bit by bit;
- * what the gate has put off does not say whose it is. */
+/* A flush would let go what another egress is still to release bit by bit. */
 static bool
 others_in_portions(const struct queue *q, const struct egress_queue *e)
 {
@@ -203,8 +202,8 @@ others_in_portions(const struct queue *q, const struct egress_queue *e)
 	return false;
 }
 
-/* The same: who has nothing to come back from leaves what waits to those who
- * have. */
+/* What the gate has put off does not say whose it is, and often nobody knows:
+ * who has nothing to come back from leaves that to those who have. */
 static bool
 others_own_it(const struct queue *q, const struct egress_queue *e)
 {
@@ -241,7 +240,7 @@ list_done(void *ctx, const struct mailq_list *l)
 		return;
 	}
 	succeeded(q);
-	e->waiting = others_own_it(q, e) ? 0 : (int64_t)l->waiting;
+	e->waiting = (int64_t)l->waiting;
 	q->step = release_listed(&e->plan, &listed, (size_t)e->waiting,
 	    clock_mono_ms());
 	if (q->step.what == RELEASE_FLUSH && others_in_portions(q, e)) {
@@ -267,16 +266,45 @@ list_done(void *ctx, const struct mailq_list *l)
 	}
 }
 
+/* In place of a flush: what is known to be its own. */
+static void
+own_done(void *ctx, const struct mailq_list *l)
+{
+	struct queue *q = ctx;
+
+	if (l->error != NULL) {
+		failed(q, l->error);
+		return;
+	}
+	succeeded(q);
+	q->working->waiting = (int64_t)l->waiting;
+	if (l->count == 0) {
+		leave_it(q);
+		return;
+	}
+	q->step.count = l->count;
+	say(q, "%s: its mail has another way out: letting %zu of %zu waiting "
+	    "messages go, and none of those that others release in portions",
+	    q->working->name, l->count, l->waiting);
+	release(q, l);
+}
+
 static bool
 begin_step(struct queue *q, struct egress_queue *e)
 {
+	bool portions = others_in_portions(q, e);
+	bool reroutes = e->plan.phase == PHASE_REROUTE;
+
 	q->step = release_due(&e->plan, clock_mono_ms());
 	if (q->step.what == RELEASE_NOTHING)
 		return false;
 	q->working = e;
-	if (q->step.what == RELEASE_FLUSH && e->plan.phase == PHASE_LAST &&
-	    others_in_portions(q, e)) {
-		leave_it(q);
+	if (q->step.what == RELEASE_FLUSH && portions) {
+		if (reroutes)
+			mailq_list(q->mailq, e->name, RELEASE_MAX, true,
+			    own_done, q);
+		else
+			leave_it(q);
 		return true;
 	}
 	if (q->step.text[0] != '\0')
@@ -284,7 +312,9 @@ begin_step(struct queue *q, struct egress_queue *e)
 	if (q->step.what == RELEASE_FLUSH)
 		mailq_flush(q->mailq, flush_done, q);
 	else
-		mailq_list(q->mailq, e->name, q->step.count, list_done, q);
+		mailq_list(q->mailq, e->name, reroutes && portions ?
+		    RELEASE_MAX : q->step.count, others_own_it(q, e) ||
+		    (reroutes && portions), list_done, q);
 	return true;
 }
 
@@ -535,10 +565,12 @@ queue_update(struct queue *q, const struct queue_egress *v, size_t count)
 }
 
 static struct mailq *
-open_mailq(struct children *children, const struct queue_conf *conf)
+open_mailq(struct children *children, const struct queue_conf *conf,
+    void *ctx)
 {
 	const struct mailq_conf mc = {
-	    .config_directory = conf->config_directory };
+	    .config_directory = conf->config_directory,
+	    .whose = conf->whose, .whose_ctx = ctx };
 
 	return mailq_new(children, &mc);
 }
@@ -558,7 +590,7 @@ queue_new(struct event_base *base, struct children *children,
 	q->ctx = ctx;
 	q->gate = gate_file_new(base, children, &gc, in_force_cb, q);
 	gate_file_on_doubt(q->gate, doubt_cb, q);
-	q->mailq = conf->no_flush ? NULL : open_mailq(children, conf);
+	q->mailq = conf->no_flush ? NULL : open_mailq(children, conf, ctx);
 	if ((q->timer = evtimer_new(base, timer_cb, q)) == NULL)
 		fatalx("out of memory for events");
 	return q;

@@ -21,6 +21,7 @@
 
 #include "core/board.h"
 #include "front/gate_file.h"
+#include "front/mailq.h"
 
 struct children;
 struct event_base;
@@ -29,6 +30,7 @@ struct queue;				/* opaque, see queue.c */
 struct queue_conf {
 	struct gate_file_conf gate;
 	const char	*config_directory; /* Postfix's; NULL: its default */
+	mailq_whose_fn	*whose;		/* NULL: not known; gets the queue's */
 	size_t		 canaries;	/* 0: release.h's own number */
 	bool		 observe;
 	bool		 no_flush;	/* the queue is left alone */

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "core/decide.h"
 #include "core/pool.h"
 #include "front/maps.h"
@@ -61,6 +63,21 @@ queue_cb(void *ctx, const char *text)
 		tell_gated(w);
 }
 
+static enum mailq_whose
+whose_cb(void *ctx, const char *egress, const char *sender,
+    const char *recipient)
+{
+	const struct ways *w = ctx;
+	const struct view *view = board_view_get(w->board);
+	int home = maps_home(view, sender, recipient, clock_wall_ms());
+	enum mailq_whose whose = home == -1 ? MAILQ_UNKNOWN :
+	    text_same(view->policy->egress[home].name, egress) ?
+	    MAILQ_MINE : MAILQ_OTHERS;
+
+	view_put(view);
+	return whose;
+}
+
 static void
 wired_cb(void *ctx)
 {
@@ -90,6 +107,7 @@ start_queue(struct ways *w)
 		.gate = { .table = gate_table(c), .given = c->gate_file_given,
 		    .config_directory = directory },
 		.config_directory = directory,
+		.whose = whose_cb,
 		.canaries = (size_t)c->policy->resume_canaries,
 		.observe = c->policy->mode == MODE_OBSERVE,
 		.no_flush = !c->postfix_flush,

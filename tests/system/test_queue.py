@@ -552,6 +552,38 @@ def test_a_route_map_that_hangs_holds_all_mail_and_loses_none(host, sink):
 
 # --- on its way back --------------------------------------------------------------
 
+def test_a_way_out_for_one_is_no_flush_for_who_comes_back_in_portions(host,
+    bl, sink):
+    h = host(egresses=3, fronts=MILTER, settings={
+        "egress": tuple({"name": e, "addresses": [address(e)],
+            "transport": e, "warm": True} for e in ("mx1", "mx2", "mx3")),
+        "pools": ({"name": "people", "egress": ["mx1"],
+            "actions": ["tempfail"], "submission": "accept"},
+            {"name": "bulk", "egress": ["mx2", "mx3"],
+            "submission": "accept", "burn_limit": 100}),
+        "routes": ({"sender": "@news.example.org", "pool": "bulk"},)})
+    wait_for(lambda: h.daemon.status().get("postfix"), 20,
+        "Postfix's configuration")
+    for e in ("mx1", "mx2", "mx3"):
+        word(h, "stop", e)
+    people = mails(400)
+    bulk = mails(30, start=400, sender="s%d@news.example.org")
+    assert h.pour(people + bulk, on="milter") == {}
+    h.wait_count(lambda n: n == 430, "deferred")
+    mark = h.daemon.mark()
+    word(h, "auto", "mx1")
+    sink.wait(100)
+    word(h, "auto", "mx3")
+    h.since("mx2: its mail has another way out: letting 30 of 30", mark, 12)
+    sink.wait(30, 20, source=address("mx3"))
+    h.settle()
+    taken = [d.id for d in sink.taken(address("mx1"))]
+    assert len(taken) <= 300, "two portions at most, and no flush"
+    assert not h.daemon.logged("mx2.*flushing", mark)
+    sink.wait(430, 60)
+    assert_nothing_lost(sink, people + bulk)
+
+
 def test_the_queue_comes_back_in_portions_and_a_relapse_ends_it(host, bl,
     sink):
     h = host(route=False, pool={"actions": ["tempfail"]})

@@ -136,7 +136,7 @@ wait_calls(int n)
 static void
 list(const char *egress, size_t max)
 {
-	mailq_list(mailq, egress, max, list_cb, NULL);
+	mailq_list(mailq, egress, max, false, list_cb, NULL);
 	assert_true(mailq_busy(mailq));
 	wait_calls(calls + 1);
 	assert_false(mailq_busy(mailq));
@@ -215,18 +215,79 @@ reads_a_line(void **state)
 {
 	const typeof(lines[0]) *row = *state;
 	struct mailq_message m = { .id = "" };
-	bool is_active = true, waits = true;
+	enum mailq_waits waits = MAILQ_WAITS;
+	bool is_active = true;
 
-	assert_int_equal(mailq_parse(row->line, strlen(row->line), "mx1", &m,
-	    &is_active, &waits), row->message);
+	assert_int_equal(mailq_parse(row->line, strlen(row->line), "mx1",
+	    NULL, NULL, &m, &is_active, &waits), row->message);
 	if (!row->message)
 		return;
 	assert_int_equal(is_active, row->active);
-	assert_int_equal(waits, row->waits);
+	assert_int_equal(waits != MAILQ_WAITS_NOT, row->waits);
 	if (strstr(row->line, "4XyZ1") != NULL) {
 		assert_string_equal(m.id, "4XyZ1");
 		assert_int_equal(m.arrival_s, 1700000000);
 	}
+}
+
+/* Recipients at mx1.test are that egress', those at dark.test nobody knows;
+ * the null sender's are mx1's. */
+static enum mailq_whose
+whose_cb(void *ctx, const char *egress, const char *sender,
+    const char *recipient)
+{
+	const char *at = strchr(recipient, '@');
+
+	assert_ptr_equal(ctx, got);
+	if (strcmp(sender, "MAILER-DAEMON") == 0)
+		return MAILQ_MINE;
+	assert_string_equal(sender, "a@b");
+	if (strcmp(at, "@dark.test") == 0)
+		return MAILQ_UNKNOWN;
+	return strncmp(at + 1, egress, strlen(egress)) == 0 ? MAILQ_MINE :
+	    MAILQ_OTHERS;
+}
+
+#define TO(address, reason) "{\"address\": \"" address "\", " \
+	"\"delay_reason\": \"" reason "\"}"
+
+static const struct {
+	const char		*claim;
+	const char		*line;
+	enum mailq_waits	 waits;
+} owned[] = {
+	{ "at the gate, ours", LINE("deferred", TO("c@mx1.test", GATE)),
+	    MAILQ_WAITS },
+	{ "at the gate, another's", LINE("deferred", TO("c@mx2.test", GATE)),
+	    MAILQ_WAITS_NOT },
+	{ "at the gate, nobody knows", LINE("deferred", TO("c@dark.test",
+	    GATE)), MAILQ_MAY_WAIT },
+	{ "ours counts more than what is not known", LINE("deferred",
+	    TO("c@dark.test", GATE) ", " TO("c@mx1.test", GATE)),
+	    MAILQ_WAITS },
+	{ "another's does not make it known", LINE("deferred",
+	    TO("c@dark.test", GATE) ", " TO("c@mx2.test", GATE)),
+	    MAILQ_MAY_WAIT },
+	{ "our name is proof enough", LINE("deferred", TO("c@mx2.test",
+	    "Outbound mail paused [mailbrake mx1]")), MAILQ_WAITS },
+	{ "without an address it is not known", LINE("deferred",
+	    "{\"delay_reason\": \"" GATE "\"}"), MAILQ_MAY_WAIT },
+	{ "a bounce", "{\"queue_name\": \"deferred\", \"queue_id\": "
+	    "\"A\", \"sender\": \"MAILER-DAEMON\", \"recipients\": ["
+	    TO("c@mx2.test", GATE) "]}", MAILQ_WAITS },
+};
+
+static void
+tells_whose_it_is(void **state)
+{
+	const typeof(owned[0]) *row = *state;
+	struct mailq_message m;
+	enum mailq_waits waits;
+	bool is_active;
+
+	assert_true(mailq_parse(row->line, strlen(row->line), "mx1", whose_cb,
+	    got, &m, &is_active, &waits));
+	assert_int_equal(waits, row->waits);
 }
 
 /* --- a listing ---------------------------------------------------------------- */
@@ -458,7 +519,7 @@ breaks_off(void **state)
 	mailq_release(mailq, ids, 4, done_cb, NULL);
 	mailq_cancel(mailq);
 	assert_false(mailq_busy(mailq));
-	mailq_list(mailq, "mx1", 10, list_cb, NULL);
+	mailq_list(mailq, "mx1", 10, false, list_cb, NULL);
 	mailq_cancel(mailq);
 	mailq_flush(mailq, done_cb, NULL);
 	mailq_cancel(mailq);
@@ -474,6 +535,7 @@ main(void)
 	old_path = xstrdup(getenv("PATH"));
 	unit_around(open_place, close_place);
 	unit_rows(lines, reads_a_line);
+	unit_rows(owned, tells_whose_it_is);
 	unit_claim("20,000 messages: counted, the oldest that wait picked",
 	    lists_a_big_queue);
 	unit_claim("an empty queue is no failure", lists_an_empty_queue);

@@ -927,6 +927,47 @@ test_routed(void **state)
 	}
 }
 
+static int
+home(const char *sender, const char *recipient)
+{
+	const struct view *v = board_view_get(s.board);
+	int e = maps_home(v, sender, recipient, s.now_ms);
+
+	view_put(v);
+	return e;
+}
+
+/* Whose a message in the queue is: as the maps would have it on a good day,
+ * for a mail server that asks them and nothing else. */
+static void
+test_home(void **state)
+{
+	int k;
+
+	(void)state;
+	open_now(THREE);
+	for (k = 0; k < MAP_KINDS; k++)
+		map_stats[k].last_ms = 0;
+	assert_int_equal(home("x@news.example.org", "bob@example.net"), -1);
+	map_stats[MAP_ROUTE].last_ms = s.now_ms;
+	scene_list(&s, MX1, ZONE, BAD);
+	assert_int_equal(home("ann@example.org", "bob@example.net"), 0);
+	assert_int_equal(home("X@News.example.org", "bob@example.net"), 2);
+	assert_int_equal(home("MAILER-DAEMON", "ann@example.org"), 0);
+	/* Only the map for recipients knows them. */
+	assert_int_equal(home("ann@example.org", "bob@list.example"), 0);
+	map_stats[MAP_RCPTROUTE].last_ms = s.now_ms;
+	assert_int_equal(home("ann@example.org", "bob@list.example"), 2);
+	assert_int_equal(home("ann@example.org", "bob@intern.example"), 0);
+	assert_int_equal(home("x@news.example.org", "ann@main.example"), 0);
+	/* A table of the site's own comes first: who knows. */
+	map_stats[MAP_FILTER].last_ms = s.now_ms;
+	assert_int_equal(home("ann@example.org", "bob@example.net"), -1);
+	map_stats[MAP_FILTER].last_ms = 0;
+	map_stats[MAP_ROUTE].last_ms = s.now_ms - MAPS_LIVE_MS;
+	assert_int_equal(home("ann@example.org", "bob@example.net"), -1);
+}
+
 /* A front end lets in for another way what it would refuse, as soon as the
  * mail server asks which way; and it is counted where it will go. */
 static void
@@ -998,6 +1039,7 @@ main(void)
 	unit_claim("and what they are told", test_verdicts_count);
 	unit_claim("only who asks for ways is routed, and lately",
 	    test_routed);
+	unit_claim("whose a message is, if that is known", test_home);
 	unit_claim("a front end lets in what the route map will move",
 	    test_front);
 	return unit_run("maps");

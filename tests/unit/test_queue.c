@@ -74,10 +74,23 @@ event_cb(void *ctx, const char *text)
 	snprintf(events + n, sizeof(events) - n, "%s\n", text);
 }
 
+static bool known;			/* the senders' egresses are */
+
+/* The sender's local part is its egress. */
+static enum mailq_whose
+whose_cb(void *ctx, const char *egress, const char *sender,
+    const char *recipient)
+{
+	(void)ctx;
+	(void)recipient;
+	return !known ? MAILQ_UNKNOWN : strncmp(sender, egress,
+	    strcspn(sender, "@")) == 0 ? MAILQ_MINE : MAILQ_OTHERS;
+}
+
 static void
 open_queue(bool observe)
 {
-	struct queue_conf conf = { .gate = { .table = gate_path,
+	struct queue_conf conf = { .whose = whose_cb, .gate = { .table = gate_path,
 	    .given = true, .retry_ms = 20 }, .observe = observe };
 
 	queue = queue_new(base, children, &conf, event_cb, NULL);
@@ -91,6 +104,7 @@ open_place(void **state)
 
 	(void)state;
 	place++;
+	known = false;
 	events[0] = '\0';
 	base = event_base_new();
 	children = children_new(base, 4);
@@ -182,20 +196,27 @@ wait_said(const char *words)
 	}
 }
 
-/* count messages that wait at the gate. */
+/* n1 messages from mx1@test, then n2 from mx2@test, that wait at the gate. */
 static void
-fill(int n)
+fill_for(int n1, int n2)
 {
 	FILE *f = fopen(in_bin("queue", NULL), "w");
 	int i;
 
 	assert_non_null(f);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n1 + n2; i++)
 		fprintf(f, "{\"queue_name\": \"deferred\", \"queue_id\": "
-		    "\"M%04d\", \"arrival_time\": %d, \"recipients\": "
-		    "[{\"address\": \"a@b\", \"delay_reason\": \"client TLS "
-		    "configuration problem\"}]}\n", i, i);
+		    "\"M%04d\", \"arrival_time\": %d, \"sender\": "
+		    "\"mx%d@test\", \"recipients\": [{\"address\": \"a@b\", "
+		    "\"delay_reason\": \"client TLS configuration "
+		    "problem\"}]}\n", i, i, i < n1 ? 1 : 2);
 	assert_int_equal(fclose(f), 0);
+}
+
+static void
+fill(int n)
+{
+	fill_for(n, 0);
 }
 
 static const struct queue_egress
@@ -305,6 +326,62 @@ works_for_one_after_the_other(void **state)
 	assert_int_equal(called("postqueue -j"), 2);
 	unit_says(events, "mx1: letting the last 50 waiting messages go");
 	unit_says(events, "mx2: the last 50 waiting messages: flushing");
+}
+
+/* mx2 finds another way while mx1 comes back in portions: a flush for the one
+ * would let go all that the other has. */
+static void
+lets_go_what_is_its_own(void **state)
+{
+	char *calls;
+
+	(void)state;
+	known = true;
+	fill_for(400, 30);
+	update(&probation1, &stopped2);
+	wait_called("postqueue -i", 10);
+	in_bin("calls", "");
+	update(&probation1, &away2);
+	wait_said("mx2: its mail has another way out: letting 30 of 30");
+	wait_called("postqueue -i", 30);
+	pass_ms(200);
+	calls = unit_read(in_bin("calls", NULL));
+	unit_says(calls, "postqueue -i M0400\n");
+	unit_says(calls, "postqueue -i M0429\n");
+	unit_says_not(calls, "postqueue -i M0399\n");
+	unit_says_not(calls, "postqueue -f");
+	free(calls);
+	assert_int_equal(called("postqueue -i"), 30);
+	assert_int_equal(queue_waiting(queue, "mx1"), 390);
+}
+
+/* Where nobody knows whose it is, it waits for those who come back. */
+static void
+leaves_what_may_be_anothers(void **state)
+{
+	(void)state;
+	fill_for(400, 30);
+	update(&probation1, &stopped2);
+	wait_called("postqueue -i", 10);
+	in_bin("calls", "");
+	update(&probation1, &away2);
+	wait_called("postqueue -j", 1);
+	pass_ms(300);
+	assert_int_equal(called("postqueue -i"), 0);
+	assert_int_equal(called("postqueue -f"), 0);
+}
+
+/* One that was never stopped has its own all the same, after a restart. */
+static void
+finds_its_own_beside_one_that_is_stopped(void **state)
+{
+	(void)state;
+	known = true;
+	fill_for(20, 30);
+	update(&sending1, &stopped2);
+	wait_called("postqueue -j", 1);
+	pass_ms(200);
+	assert_int_equal(queue_waiting(queue, "mx1"), 20);
 }
 
 /* --- changes in the middle ------------------------------------------------------ */
@@ -432,6 +509,12 @@ main(void)
 	    one_flush_is_for_all);
 	unit_claim("one queue command at a time, and everybody's turn comes",
 	    works_for_one_after_the_other);
+	unit_claim("a flush for one, portions for another: only its own go",
+	    lets_go_what_is_its_own);
+	unit_claim("... and nothing of which that is not known",
+	    leaves_what_may_be_anothers);
+	unit_claim("what is known to be its own is counted beside others'",
+	    finds_its_own_beside_one_that_is_stopped);
 	unit_claim("stopped again: a portion under way is broken off",
 	    stops_releasing_at_once);
 	unit_claim("an egress that is gone: its gate opens, its work ends",
