@@ -21,6 +21,7 @@
 #include <event2/thread.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
@@ -165,15 +166,36 @@ keep_incidents(struct daemon *d, int64_t now_ms)
 	free(text);
 }
 
+/* Somebody has set the clock: everything lasts as long as it would have. */
+static void
+follow_clock(struct daemon *d)
+{
+	int64_t step_ms = clock_step_ms();
+	char text[DURATION_TEXT_MAX];
+
+	if (step_ms == 0)
+		return;
+	clock_take(step_ms);
+	board_clock_set(d->board, step_ms);
+	if (d->redis != NULL)
+		redis_clock_set(d->redis, step_ms);
+	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "the clock of this "
+	    "host was set %s by %s: overrides and waits end as late as they "
+	    "would have", step_ms > 0 ? "forward" : "back",
+	    duration_text(llabs(step_ms), text));
+}
+
 static void
 settle(struct daemon *d)
 {
-	int64_t now = clock_wall_ms(), next;
 	struct board_event e;
+	int64_t now, next;
 
 	/* Before all is put together, run() does it. */
 	if (!d->whole)
 		return;
+	follow_clock(d);
+	now = clock_wall_ms();
 	next = board_tick(d->board, now);
 	board_publish(d->board);
 	ways_update(d->ways, now);

@@ -3,8 +3,14 @@
  */
 #include "base/clock.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int64_t ahead_ms;		/* the wall clock was at first */
+static _Atomic int64_t all_taken_ms;
 
 static int64_t
 read_ms(clockid_t id)
@@ -16,15 +22,51 @@ read_ms(clockid_t id)
 }
 
 int64_t
-clock_wall_ms(void)
-{
-	return read_ms(CLOCK_REALTIME);
-}
-
-int64_t
 clock_mono_ms(void)
 {
 	return read_ms(CLOCK_MONOTONIC);
+}
+
+static void
+begin(void)
+{
+	ahead_ms = read_ms(CLOCK_REALTIME) - clock_mono_ms();
+}
+
+int64_t
+clock_wall_when(int64_t taken_ms)
+{
+	pthread_once(&once, begin);
+	return clock_mono_ms() + ahead_ms + taken_ms;
+}
+
+int64_t
+clock_wall_ms(void)
+{
+	return clock_wall_when(atomic_load(&all_taken_ms));
+}
+
+int64_t
+clock_step_ms(void)
+{
+	int64_t mono_ms, step_ms, took_ms;
+
+	pthread_once(&once, begin);
+	/* Interrupted between the two it would prove nothing. */
+	do {
+		mono_ms = clock_mono_ms();
+		step_ms = read_ms(CLOCK_REALTIME) - mono_ms - ahead_ms -
+		    atomic_load(&all_taken_ms);
+		took_ms = clock_mono_ms() - mono_ms;
+	} while (took_ms > CLOCK_STEP_MIN_MS / 10);
+	return step_ms > -CLOCK_STEP_MIN_MS && step_ms < CLOCK_STEP_MIN_MS ?
+	    0 : step_ms;
+}
+
+void
+clock_take(int64_t step_ms)
+{
+	atomic_fetch_add(&all_taken_ms, step_ms);
 }
 
 const char *

@@ -750,6 +750,66 @@ board_restore_domain(struct board *b, size_t domain,
 	b->dirty = true;
 }
 
+void
+board_move_ms(int64_t *t, int64_t step_ms)
+{
+	if (*t != 0)
+		*t = *t + step_ms > 0 ? *t + step_ms : 1;
+}
+
+void
+board_move_override(struct override *o, int64_t step_ms)
+{
+	/* A host that starts with a wrong clock and sets it then must not
+	 * move the end that it had read. */
+	if (!o->restored)
+		board_move_ms(&o->until_ms, step_ms);
+	board_move_ms(&o->since_ms, step_ms);
+}
+
+static void
+move_standing(struct standing *s, int64_t step_ms)
+{
+	board_move_ms(&s->since_ms, step_ms);
+	board_move_ms(&s->until_ms, step_ms);
+	board_move_ms(&s->clean_since_ms, step_ms);
+	board_move_ms(&s->resumed_ms, step_ms);
+	board_move_ms(&s->stopped_ms, step_ms);
+}
+
+void
+board_clock_set(struct board *b, int64_t step_ms)
+{
+	struct listing *l;
+	struct gone *g;
+	size_t i, j;
+
+	for (i = 0; i < b->policy->egress_count; i++)
+		move_standing(&b->egress[i].standing, step_ms);
+	for (i = 0; i < b->policy->domain_count; i++)
+		move_standing(&b->domains[i].standing, step_ms);
+	for (i = 0; i < b->override_count; i++)
+		board_move_override(&b->overrides[i], step_ms);
+	for (i = 0; i < b->listing_count; i++) {
+		l = &b->listings[i]->l;
+		board_move_ms(&l->first_ms, step_ms);
+		board_move_ms(&l->since_ms, step_ms);
+		board_move_ms(&l->seen_ms, step_ms);
+	}
+	for (i = 0; i < b->subject_count; i++) {
+		board_move_ms(&b->subjects[i].checked_ms, step_ms);
+		for (g = b->subjects[i].gone; g != NULL; g = g->next)
+			board_move_ms(&g->at_ms, step_ms);
+	}
+	for (i = 0; i < b->policy->list_count; i++) {
+		for (j = 0; j < SUBJECT_KINDS; j++)
+			board_move_ms(&b->lists[i].kinds[j].checked_ms,
+			    step_ms);
+	}
+	b->clock_ms += step_ms;
+	b->dirty = true;
+}
+
 /*
  * The weights of the confirmed listings of all subjects, at most the
  * heaviest of each operator.  *worst is the heaviest listing, or NULL.

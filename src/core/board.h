@@ -94,6 +94,8 @@ struct override {
 	int64_t		 since_ms;	/* first heard of; the board's */
 	char		 reason[BOARD_REASON_MAX];
 	char		 source[16];
+	bool		 restored;	/* until_ms is of an earlier run: by the
+					 * calendar, not counted by this one */
 };
 
 /* The standing of one egress: the state machine's own memory. */
@@ -219,6 +221,13 @@ void		 board_restore_probation(struct board *, size_t egress,
 void		 board_restore_domain(struct board *, size_t domain,
 		    const struct standing *);
 
+/* The wall clock was set, see base/clock.h: what began and what ends moves
+ * along, so that it lasts as long as it would have. */
+void		 board_clock_set(struct board *, int64_t step_ms);
+/* The same for one time; 0 stays 0. */
+void		 board_move_ms(int64_t *t, int64_t step_ms);
+void		 board_move_override(struct override *, int64_t step_ms);
+
 /* Current facts, for the store and status.  Borrowed until the next call
  * that changes the board. */
 size_t		 board_listing_count(const struct board *);
@@ -290,6 +299,8 @@ struct view {
 	const struct pool_view	*pools;		/* policy->pool_count */
 	const struct override	*overrides;	/* sorted by target */
 	size_t			 override_count;
+	int64_t			 clock_ms;	/* for clock_wall_when(): of what
+						 * its times are */
 	uint64_t		 generation;
 };
 

@@ -72,6 +72,7 @@ struct board {
 	struct board_event		*events;	/* not drained yet */
 	size_t			 event_first, event_count, event_room;
 
+	int64_t			 clock_ms;	/* it was set by, all in all */
 	bool			 dirty;		/* since the last view */
 	uint64_t		 generation;
 	pthread_mutex_t		 lock;		/* guards current */

@@ -86,6 +86,7 @@ board_publish(struct board *b)
 	    .egress = egress, .domains = domains,
 	    .pools = pools, .overrides = overrides,
 	    .override_count = b->override_count,
+	    .clock_ms = b->clock_ms,
 	    .generation = ++b->generation };
 	pthread_mutex_lock(&b->lock);
 	old = b->current;

@@ -208,6 +208,7 @@ board_override(struct board *b, const struct override *want, int64_t now_ms,
 	    (old->until_ms != 0) == (o.until_ms != 0) &&
 	    llabs(old->until_ms - o.until_ms) < 1500) {
 		old->until_ms = o.until_ms;
+		old->restored = o.restored;
 		text_copy(old->source, sizeof(old->source), o.source);
 		b->dirty = true;
 		return true;

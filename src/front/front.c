@@ -46,10 +46,11 @@ count_volume(const struct view *view, const struct verdict *v)
 }
 
 static struct verdict
-look(struct board *board, const struct envelope *asked, int64_t now_ms,
-    char *text, bool counted)
+look(struct board *board, const struct envelope *asked, char *text,
+    bool counted)
 {
 	const struct view *view = board_view_get(board);
+	int64_t now_ms = clock_wall_when(view->clock_ms);
 	struct envelope env = *asked;
 	struct verdict v;
 
@@ -70,7 +71,7 @@ front_ask(enum front_kind kind, struct board *board,
 {
 	struct front_stats *st = &front_stats[kind];
 	int64_t now_ms = clock_wall_ms();
-	struct verdict v = look(board, env, now_ms, text, true);
+	struct verdict v = look(board, env, text, true);
 
 	COUNT(st->requests);
 	COUNT(st->by_action[v.act]);
@@ -83,5 +84,5 @@ front_ask(enum front_kind kind, struct board *board,
 enum action
 front_look(struct board *board, const struct envelope *env, char *text)
 {
-	return look(board, env, clock_wall_ms(), text, false).act;
+	return look(board, env, text, false).act;
 }

@@ -564,6 +564,7 @@ maps_answer(struct board *board, const char *name, const char *key,
 	if (!take_key(&r, key, key_len))
 		strcpy(r.key, maps[i].invalid);
 	r.view = board_view_get(board);
+	r.now_ms = clock_wall_when(r.view->clock_ms);
 	len = maps[i].answer(&r, egress);
 	view_put(r.view);
 	return len;

@@ -133,6 +133,9 @@ void		 redis_expect_override(struct redis *,
 void		 redis_put_override(struct redis *, const struct override *,
 		    int64_t now_ms);
 
+/* The wall clock was set, see base/clock.h. */
+void		 redis_clock_set(struct redis *, int64_t step_ms);
+
 /* Mirrors of the board: state:<egress>, stopped, list:<zone>.  All are
  * compared with what was written last; only differences are sent.  May be
  * called at every change: the board is looked at later, and seldom if that

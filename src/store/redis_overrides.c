@@ -551,9 +551,11 @@ found_value(struct redis *r, struct target *t, const char *value, size_t len,
 	/* An end is off by the time that reading PTTL took. */
 	slack = END_SLACK_MS + now - r->o.batch_ms;
 	if (t->known != NULL && same_override(t->known, &o, slack) && !news &&
-	    strcmp(t->known->source, o.source) == 0)
+	    !t->known->restored && strcmp(t->known->source, o.source) == 0)
 		return;
-	if (t->known != NULL && strcmp(t->known->source, o.source) != 0)
+	/* Also that its end is counted here now. */
+	if (t->known != NULL && (t->known->restored ||
+	    strcmp(t->known->source, o.source) != 0))
 		news = true;
 	know(t, &o);
 	tell_family(r, t, news, slack);
@@ -1056,6 +1058,25 @@ redis_expect_override(struct redis *r, const struct override *o)
 		know(t, o);
 		t->family->told = *o;
 	}
+}
+
+void
+redis_clock_set(struct redis *r, int64_t step_ms)
+{
+	struct table_entry *e;
+	struct target *t;
+
+	for (t = next_target(r, NULL); t != NULL; t = next_target(r, t)) {
+		if (t->known != NULL)
+			board_move_override(t->known, step_ms);
+		if (t->word != NULL)
+			board_move_override(t->word, step_ms);
+	}
+	for (e = table_first(&r->o.families); e != NULL;
+	    e = table_next(&r->o.families, e))
+		board_move_override(&((struct family *)e)->told, step_ms);
+	/* After a sleep Redis knows the ends better than we do. */
+	redis_want_full_read(r);
 }
 
 void

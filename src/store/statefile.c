@@ -301,7 +301,7 @@ restore_domain(struct board *b, const json_t *j)
 static void
 restore_override(struct board *b, const json_t *j, int64_t now_ms)
 {
-	struct override o = { .word = WORD_NONE };
+	struct override o = { .word = WORD_NONE, .restored = true };
 	const char *word = string_of(j, "word"), *why;
 
 	o.word = strcmp(word, word_name(WORD_STOP)) == 0 ? WORD_STOP :

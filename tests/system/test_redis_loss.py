@@ -3,7 +3,7 @@
 import pytest
 
 from harness.clients import ask
-from harness.place import wait_for
+from harness.place import free_port, wait_for
 
 KEY = "mailbrake:override:"
 
@@ -63,11 +63,17 @@ def restarted_empty(redis):
 
 
 def replaced(redis):
-    """Another one, long in use, at the same address."""
+    """Another one, long in use, at the same address.  It has all its data
+    before it can be reached there."""
     redis.kill9()
+    address, redis.port = redis.port, free_port()
     redis.start()
     redis.cli("SET", "mailbrake:life", "0123456789abcdef01234567")
     redis.cli("SET", KEY + "account:cleo", "stop")
+    assert redis.cli("SAVE") == "OK"
+    redis.kill9()
+    redis.port = address
+    redis.start()
 
 
 LOSSES = [flushall, flushdb, emptied_by_hand, restarted_empty, replaced]

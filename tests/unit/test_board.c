@@ -439,6 +439,121 @@ test_override_ends(void **state)
 	    "again");
 }
 
+/* Of two boards with the same course, one whose clock is set amid it by so
+ * much does everything as late as the other. */
+static const struct step_row {
+	const char	*claim;
+	int64_t		 step_ms;
+} step_rows[] = {
+	{ "the clock is set forward by an hour", HOUR },
+	{ "the clock is set back by an hour", -HOUR },
+	{ "the clock is set forward by a month", 30 * DAY },
+	{ "the clock is set back by a month", -30 * DAY },
+};
+
+static void
+set_clock(int64_t step_ms)
+{
+	board_clock_set(s.board, step_ms);
+	s.now_ms += step_ms;
+	scene_tick(&s);
+}
+
+static void
+test_clock_set(void **state)
+{
+	const struct step_row *r = *state;
+	const struct standing *st;
+	int64_t until_ms, ms;
+
+	scene_open(&s, CONF);
+	scene_override(&s, "mx2", WORD_STOP, HOUR, "test");
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_delist(&s, MX1, "e.w.example");
+	scene_pass(&s, 5 * MINUTE);
+	st = board_standing(s.board, 0);
+	assert_int_equal(st->state, STATE_STOPPED);
+	until_ms = st->until_ms;
+	scene_hush(&s);
+	set_clock(r->step_ms);
+	assert_string_equal(s.log, "");
+	assert_int_equal(st->until_ms, until_ms + r->step_ms);
+	assert_int_equal(board_listing_count(s.board), 0);
+	/* Neither earlier nor later. */
+	for (ms = 0; st->state == STATE_STOPPED; ms += MINUTE) {
+		assert_true(s.now_ms <= until_ms + r->step_ms + 2 * MINUTE);
+		scene_pass(&s, MINUTE);
+	}
+	assert_true(s.now_ms >= until_ms + r->step_ms);
+	assert_int_equal(st->state, STATE_PROBATION);
+	/* Its ramp too. */
+	until_ms = st->until_ms;
+	set_clock(-r->step_ms);
+	assert_int_equal(st->state, STATE_PROBATION);
+	assert_int_equal(st->until_ms, until_ms - r->step_ms);
+	/* And the word: it had 55 minutes, and those that have gone by. */
+	assert_int_equal(board_override_count(s.board), 1);
+	scene_pass(&s, 55 * MINUTE - ms - 2 * MINUTE);
+	assert_int_equal(board_override_count(s.board), 1);
+	scene_pass(&s, 4 * MINUTE);
+	assert_int_equal(board_override_count(s.board), 0);
+}
+
+/* It is read from a file when the clock is still wrong. */
+static void
+test_clock_set_restored(void **state)
+{
+	struct override o = { .target = "mx1", .word = WORD_STOP,
+	    .until_ms = SCENE_START + DAY, .source = "redis",
+	    .restored = true };
+	const char *why;
+
+	(void)state;
+	scene_open(&s, CONF);
+	assert_true(board_override(s.board, &o, s.now_ms, &why));
+	set_clock(DAY - HOUR);
+	assert_int_equal(board_get_override(s.board, 0)->until_ms,
+	    SCENE_START + DAY);
+	/* Read again where its end is counted, it is as good as any. */
+	o.restored = false;
+	assert_true(board_override(s.board, &o, s.now_ms, &why));
+	set_clock(DAY);
+	assert_int_equal(board_get_override(s.board, 0)->until_ms,
+	    SCENE_START + 2 * DAY);
+}
+
+/* Nobody has looked since: a time to come proves nothing. */
+static void
+test_clock_set_back_proves_nothing(void **state)
+{
+	(void)state;
+	scene_open(&s, CONF);
+	scene_list(&s, MX1, "e.w.example", BAD);
+	scene_delist(&s, MX1, "e.w.example");
+	scene_pass(&s, MINUTE);
+	set_clock(-DAY);
+	scene_pass_silently(&s, 2 * DAY);
+	assert_int_equal(scene_state(&s, "mx1"), STATE_STOPPED);
+}
+
+/* A view goes with the clock of its times. */
+static void
+test_clock_of_view(void **state)
+{
+	const struct view *before, *after;
+
+	(void)state;
+	scene_open(&s, CONF);
+	scene_tick(&s);
+	before = board_view_get(s.board);
+	set_clock(HOUR);
+	after = board_view_get(s.board);
+	assert_int_equal(before->clock_ms, 0);
+	assert_int_equal(after->clock_ms, HOUR);
+	view_put(before);
+	view_put(after);
+}
+
 static void
 test_override_already_over(void **state)
 {
@@ -1261,6 +1376,13 @@ main(void)
 	unit_claim("blindness neither stops nor releases",
 	    test_blindness_moves_nothing);
 	unit_claim("health is news when it changes", test_health_news);
+	unit_rows(step_rows, test_clock_set);
+	unit_claim("an end from a file is by the calendar",
+	    test_clock_set_restored);
+	unit_claim("what was answered before the clock was set back is no "
+	    "proof after it", test_clock_set_back_proves_nothing);
+	unit_claim("a view goes with the clock of its times",
+	    test_clock_of_view);
 	unit_claim("a reload keeps listings, states, words and health",
 	    test_reload_keeps);
 	unit_claim("a reload forgets what lists that are gone said",
