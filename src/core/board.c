@@ -775,6 +775,7 @@ move_standing(struct standing *s, int64_t step_ms)
 	board_move_ms(&s->clean_since_ms, step_ms);
 	board_move_ms(&s->resumed_ms, step_ms);
 	board_move_ms(&s->stopped_ms, step_ms);
+	board_move_ms(&s->unseen_ms, step_ms);
 }
 
 void
@@ -998,6 +999,17 @@ proven(const struct board *b, const struct party *party, int64_t now_ms)
 	    hours * s->usual.per_hour < p->resume_canaries;
 }
 
+/* Nobody is let out unseen: the share of a probation does not grow while no
+ * list can be believed. */
+static void
+look_at_probation(struct standing *s, bool seen, int64_t now_ms)
+{
+	if (seen)
+		s->unseen_ms = 0;
+	else if (s->unseen_ms == 0)
+		s->unseen_ms = now_ms;
+}
+
 static void
 tick_party(struct board *b, struct party *party,
     const struct traffic *traffic, const char *what, const char *name,
@@ -1015,6 +1027,8 @@ tick_party(struct board *b, struct party *party,
 		if (traffic != NULL)
 			volume_restart(&party->volume, traffic);
 	}
+	if (s->state == STATE_PROBATION)
+		look_at_probation(s, answered_ms(b, party) != 0, now_ms);
 	if (memcmp(&before, s, sizeof(before)) != 0)
 		b->dirty = true;
 	/* What waits for an answer is looked at when there is one. */

@@ -108,6 +108,8 @@ struct standing {
 	int		 relapses;
 	int		 score;
 	int64_t		 stopped_ms;	/* stopped last; 0 never */
+	int64_t		 unseen_ms;	/* probation: no list can be believed
+					 * since; 0: one can */
 	struct usual	 usual;
 	bool		 fresh;		/* never used before: no message was
 					 * ever seen to leave by it */
@@ -267,6 +269,7 @@ void		 board_set_fresh(struct board *, size_t egress);
 struct party_view {
 	enum state	 state;			/* by evidence */
 	int64_t		 since_ms, until_ms;
+	int64_t		 unseen_ms;		/* see struct standing */
 	int		 score;
 	/* The heaviest confirmed listing, for the sender's eyes. */
 	char		 subject[BOARD_NAME_MAX];

@@ -22,6 +22,7 @@ fill_view(const struct board *b, const struct party *party,
 	out->state = s->state;
 	out->since_ms = s->since_ms;
 	out->until_ms = s->until_ms;
+	out->unseen_ms = s->unseen_ms;
 	out->score = board_score(b, party, &worst);
 	out->fresh = s->fresh;
 	out->full = party->full;

@@ -298,10 +298,19 @@ stop_egress(struct verdict *d, const struct view *v,
 	stop(d, v, why, act);
 }
 
+/* How much of the ramp has gone by: what nobody can see proves nothing. */
+static double
+elapsed_of(const struct party_view *e, int64_t now_ms)
+{
+	if (e->unseen_ms != 0 && e->unseen_ms < now_ms)
+		now_ms = e->unseen_ms;
+	return (double)(now_ms - e->since_ms);
+}
+
 static double
 share_of(const struct policy *p, const struct party_view *e, int64_t now_ms)
 {
-	double share, good, elapsed = (double)(now_ms - e->since_ms);
+	double share, good, elapsed = elapsed_of(e, now_ms);
 
 	if (p->resume_ramp_ms <= 0)
 		return 1;
@@ -335,7 +344,7 @@ decide_allowance(const struct view *v, size_t egress, int64_t now_ms)
 	const struct policy *p = v->policy;
 	const struct party_view *e = &v->egress[egress];
 	double usual = e->usual > TRAFFIC_FLOOR ? e->usual : TRAFFIC_FLOOR;
-	double hours = (double)(now_ms - e->since_ms) / TRAFFIC_HOUR_MS;
+	double hours = elapsed_of(e, now_ms) / TRAFFIC_HOUR_MS;
 
 	if (hours < 0)
 		hours = 0;

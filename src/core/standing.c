@@ -95,6 +95,8 @@ standing_step(struct standing *s, const struct policy *p, int score,
 		s->resumed_ms = now_ms;
 	if (s->stopped_ms > now_ms)
 		s->stopped_ms = now_ms;
+	if (s->unseen_ms > now_ms)
+		s->unseen_ms = now_ms;
 	s->score = score;
 	what = what_happened(s, p, checked_ms, now_ms);
 	if (what == LISTED && s->state == STATE_STOPPED) {
@@ -118,6 +120,7 @@ standing_step(struct standing *s, const struct policy *p, int score,
 		s->resumed_ms = s->state == STATE_SENDING ? now_ms : 0;
 		s->until_ms = s->state == STATE_PROBATION ?
 		    now_ms + p->resume_ramp_ms : 0;
+		s->unseen_ms = 0;
 		return true;
 	}
 	return false;

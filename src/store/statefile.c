@@ -120,7 +120,7 @@ static json_t *
 standing_json(const char *name, const struct standing *s)
 {
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:f, s:i, "
-	    "s:b}",
+	    "s:I, s:b}",
 	    "name", name,
 	    "state", state_name(s->state),
 	    "since", (json_int_t)s->since_ms,
@@ -131,6 +131,7 @@ standing_json(const char *name, const struct standing *s)
 	    "stopped", (json_int_t)s->stopped_ms,
 	    "per_hour", s->usual.per_hour,
 	    "hours", s->usual.hours,
+	    "unseen", (json_int_t)s->unseen_ms,
 	    "fresh", (int)s->fresh);
 }
 
@@ -263,6 +264,7 @@ read_standing(const json_t *j, struct standing *s)
 	s->resumed_ms = integer_of(j, "resumed");
 	s->relapses = (int)integer_of(j, "relapses");
 	s->stopped_ms = integer_of(j, "stopped");
+	s->unseen_ms = integer_of(j, "unseen");
 	s->usual.per_hour = json_number_value(json_object_get(j, "per_hour"));
 	s->usual.hours = (int)integer_of(j, "hours");
 	s->fresh = json_is_true(json_object_get(j, "fresh"));

@@ -67,17 +67,17 @@ def test_an_override_ends_as_late_as_it_would_have(make, clock, redis, how,
         {"redis": {"server": redis.server}})
     before = time.monotonic()
     if how == "by the tool":
-        d.must("stop", "mx1", "--for", "15s")
+        d.must("stop", "mx1", "--for", "6s")
     else:
         connected(d)
         before = time.monotonic()
-        redis.cli("SET", KEY + "mx1", "stop", "EX", 15)
+        redis.cli("SET", KEY + "mx1", "stop", "EX", 6)
         wait_for(lambda: stopped(d), 10, "the stop")
         if how == "and Redis dies":
             redis.kill9()
     clock.ahead(step)
     wait_for(lambda: not stopped(d), 60, "the end")
-    assert time.monotonic() - before > 14.5, "none too early"
+    assert time.monotonic() - before > 5.5, "none too early"
 
 
 @pytest.mark.parametrize("step", [HOUR, -HOUR])
@@ -115,7 +115,7 @@ def test_an_end_from_the_state_file_is_by_the_calendar(place, brake, redis):
 @pytest.mark.parametrize("step", [HOUR, -HOUR])
 def test_a_wait_is_neither_shorter_nor_longer(make, clock, bl, step):
     bl.add("203.0.113.1")
-    d = make(settings={"resume": {"after": "25s", "max_wait": "25s"}})
+    d = make(settings={"resume": {"after": "8s", "max_wait": "8s"}})
     d.wait_state("stopped")
     bl.remove("203.0.113.1")
     d.wait_log("listed no longer")
@@ -123,13 +123,13 @@ def test_a_wait_is_neither_shorter_nor_longer(make, clock, bl, step):
     set_clock(d, clock, step, step)
     bl.wait_sweeps(2)
     d.wait_state("sending", timeout=60)
-    assert time.monotonic() - cleared > 23, "none too early"
+    assert time.monotonic() - cleared > 7, "none too early"
 
 
 @pytest.mark.parametrize("step", [HOUR, -HOUR])
 def test_a_ramp_is_neither_shorter_nor_longer(make, clock, bl, step):
     bl.add("203.0.113.1")
-    d = make(settings={"resume": {"ramp": "25s"}})
+    d = make(settings={"resume": {"ramp": "8s"}})
     d.wait_state("stopped")
     bl.remove("203.0.113.1")
     d.wait_state("probation")
@@ -137,7 +137,7 @@ def test_a_ramp_is_neither_shorter_nor_longer(make, clock, bl, step):
     set_clock(d, clock, step, step)
     bl.wait_sweeps(2)
     d.wait_state("sending", timeout=60)
-    assert time.monotonic() - began > 22, "none too early"
+    assert time.monotonic() - began > 7, "none too early"
 
 
 def test_under_load(make, clock, redis, postfix, sink):

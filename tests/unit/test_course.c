@@ -598,6 +598,46 @@ test_queue_in_portions(void **state)
 	view_put(v);
 }
 
+static void
+health(enum health now)
+{
+	board_health(s.board, 0, SUBJECT_IPV4, now, "", s.now_ms);
+	scene_tick(&s);
+}
+
+/* No list answers in the middle of a ramp, for longer than that takes. */
+static void
+test_probation_unseen(void **state)
+{
+	double seen;
+
+	(void)state;
+	scene_open(&s, CONF("", OPEN "actions = \"tempfail\";", ""));
+	list("mx1");
+	delist("mx1");
+	scene_pass(&s, 15 * MINUTE);
+	assert_state("mx1", STATE_PROBATION);
+	scene_pass(&s, 30 * MINUTE);
+	seen = share();
+	assert_true(seen > 0.2 && seen < 0.3);
+	health(HEALTH_BLIND);
+	scene_pass_silently(&s, DAY);
+	assert_state("mx1", STATE_PROBATION);
+	assert_true(share() == seen);
+	/* Nor do a reload and a clock that is set change that. */
+	scene_reload(&s, CONF("", OPEN "actions = \"tempfail\";", ""));
+	board_clock_set(s.board, -DAY);
+	s.now_ms -= DAY;
+	scene_pass_silently(&s, HOUR);
+	assert_true(share() == seen);
+	assert_state("mx1", STATE_PROBATION);
+	/* They answer again. */
+	health(HEALTH_USABLE);
+	assert_true(share() == 1);
+	scene_pass(&s, MINUTE);
+	assert_state("mx1", STATE_SENDING);
+}
+
 /* Where it is known how much mail there is, nothing grows on time alone. */
 static void
 test_probation_needs_mail(void **state)
@@ -975,6 +1015,8 @@ main(void)
 	unit_claim("canaries, a growing share, all of it", test_probation);
 	unit_claim("the queue is let out in portions",
 	    test_queue_in_portions);
+	unit_claim("a probation lets no more out while nothing can be seen",
+	    test_probation_unseen);
 	unit_claim("time alone proves nothing where much mail is usual",
 	    test_probation_needs_mail);
 	unit_claim("where hardly any is usual time alone does",

@@ -221,6 +221,9 @@ everything(void)
 	assert_int_equal(scene_state(&a, "mx1"), STATE_STOPPED);
 	assert_int_equal(scene_state(&a, "mx2"), STATE_STOPPED);
 	assert_int_equal(scene_state(&a, "mx3"), STATE_PROBATION);
+	mx3 = *board_standing(a.board, 2);
+	mx3.unseen_ms = a.now_ms - MINUTE;
+	board_restore_standing(a.board, 2, &mx3);
 }
 
 static void
@@ -234,6 +237,7 @@ same_standing(const struct standing *x, const struct standing *y)
 	assert_int_equal(x->relapses, y->relapses);
 	assert_int_equal(x->score, y->score);
 	assert_int_equal(x->stopped_ms, y->stopped_ms);
+	assert_int_equal(x->unseen_ms, y->unseen_ms);
 	assert_int_equal(x->usual.hours, y->usual.hours);
 	assert_true(x->usual.per_hour == y->usual.per_hour);
 	assert_int_equal(x->fresh, y->fresh);
