@@ -6,7 +6,8 @@
 	clock.ahead(3600)		# it is an hour later, all at once
 
 Only the wall clock: what the monotonic clock counts goes on as it is, as it
-does when an administrator or ntpd sets the time.
+does when an administrator or ntpd sets the time.  With passes=True both go
+on together, as they do when time passes.
 """
 
 import os
@@ -20,12 +21,13 @@ from harness.daemon import MAILBRAKED
 
 
 class Clock:
-    def __init__(self, place, seconds=0):
+    def __init__(self, place, seconds=0, passes=False):
         found = sorted(pathlib.Path("/usr/lib").glob(
             "*/faketime/libfaketime.so.1"))
         if not found:
             pytest.skip("needs libfaketime")
         self.library = str(found[0])
+        self.passes = passes
         self.path = place.subdir("clock") / "offset"
         self.ahead(seconds)
 
@@ -38,8 +40,9 @@ class Clock:
     def env(self, **more):
         return {"LD_PRELOAD": ":".join(_sanitizer() + [self.library]),
             "FAKETIME_TIMESTAMP_FILE": str(self.path),
-            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            **more}
+            "FAKETIME_ONLY_CMDS": MAILBRAKED.name,
+            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC":
+            "0" if self.passes else "1", **more}
 
 
 def _sanitizer():
