@@ -1,5 +1,7 @@
 """Fixtures: a place, and servers in it that end with the test."""
 
+import signal
+
 import pytest
 
 from harness import daemon as daemon_module
@@ -12,6 +14,9 @@ from harness.sink import Sink
 
 
 def pytest_configure(config):
+    # Whatever a shell runs in the background ignores it, and so would all
+    # that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "heavy: takes a minute, and both "
         "processors")
     config.addinivalue_line("markers", "threads: also run with the daemon "

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -493,10 +492,10 @@ def test_hanging_postmap_holds_nobody(place, gate, fake):
     fake("postmap", "#!/bin/sh\nexec sleep 600\n")
     driver.set("mx1:stopped:shut")
     for _ in range(10):
-        start = time.monotonic()
         driver.ask("beat")
-        assert time.monotonic() - start < 0.5
-    wait_for(lambda: "not done in time" in driver.ask("error"), 20)
+        # All ten while it hangs.
+        assert "not done in time" not in driver.ask("error")
+    wait_for(lambda: "not done in time" in driver.ask("error"), 30)
     assert read_gate(gate) == []
     fake.back()
     driver.wait("event", "mx1: its gate is shut")

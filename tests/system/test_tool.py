@@ -360,7 +360,7 @@ def test_check_can_be_interrupted(checker, dns):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
     dns.zones["bl.test"].wait_query("127.0.0.2", since=0)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=5)
+    process.communicate(timeout=15)
     assert process.returncode not in (0, 1)
 
 
@@ -392,7 +392,7 @@ def test_events_can_be_followed(brake, bl):
             pytest.fail("it ended before the news")
     finally:
         process.terminate()
-        process.communicate(timeout=5)
+        process.communicate(timeout=15)
 
 
 def test_lists_shows_their_health(brake, bl):

@@ -225,7 +225,7 @@ class Daemon:
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
 
-    def stop(self, timeout=8):
+    def stop(self, timeout=15):
         """SIGTERM; the exit status."""
         self.process.terminate()
         try:
