@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import random
+import shutil
 import subprocess
 import time
 
@@ -63,6 +64,18 @@ class Scene:
         wait_for(lambda: "account:zoe" not in words(self.d), 10,
             "its removal")
         assert words(self.d) == {"domain:" + STOPPED: "stop"}
+
+
+def closed(postfix, d):
+    """A Postfix that puts new mail off while the daemon is away."""
+    return postfix(main={"milter_default_action": "tempfail",
+        "milter_connect_timeout": "2s", "milter_command_timeout": "5s"},
+        listeners={
+        "milter": {"smtpd_milters": "unix:%s" % d.milter},
+        "policy": {"smtpd_recipient_restrictions":
+            "check_policy_service { unix:%s, timeout=2s, try_limit=1, "
+            "{ default_action = 451 4.7.1 Try again later } }, "
+            "permit_mynetworks, reject" % d.policy}})
 
 
 @pytest.fixture
@@ -209,9 +222,75 @@ def garbage(s, traffic):
     s.proxy.inject = b""
 
 
+def resident_kb(d):
+    with open("/proc/%d/status" % d.process.pid) as f:
+        return [int(line.split()[1]) for line in f
+            if line.startswith("VmRSS")][0]
+
+
+def endless(s, traffic):
+    """Answers that never end, of each kind that there is."""
+    for answer in (b"+OK\r\n" * 1000, b"$5\r\nhello\r\n" * 1000,
+        b"*1\r\n" * 1000, b"+" * 10000, b"*1000000\r\n" + b":1\r\n" * 1000,
+        b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n"
+        b"*1\r\n$3\r\nfoo\r\n" * 100):
+        before = s.proxy.connections
+        s.proxy.endless = answer
+        wait_for(lambda: s.proxy.connections > before + 1, 60,
+            "another connection after %r" % answer[:20])
+        assert resident_kb(s.d) < 400000, answer[:20]
+        s.proxy.endless = b""
+        connected(s.d)
+    traffic.wait()
+
+
+def net_output(redis):
+    return redis.client().info("stats")["total_net_output_bytes"]
+
+
+def half_a_gigabyte(s, traffic):
+    """A value of that size is not read, nor does the daemon grow by it."""
+    with open("/proc/meminfo") as f:
+        free = {l.split(":")[0]: int(l.split()[1]) for l in f}
+    size = 512 << 20 if free["MemAvailable"] > 2 << 20 else 64 << 20
+    mark, before = s.d.mark(), net_output(s.redis)
+    s.redis.cli("SETRANGE", KEY + "mx1", size - 1, "x")
+    s.d.wait_log("override:mx1 is not understood.*longer than 4096", 30,
+        since=mark)
+    traffic.wait()
+    assert net_output(s.redis) - before < 1 << 20
+    assert words(s.d) == {"domain:" + STOPPED: "stop"}
+    assert resident_kb(s.d) < 400000
+    s.redis.cli("DEL", KEY + "mx1")
+    # Nor where a word was.
+    s.redis.cli("SETRANGE", STOP, size - 1, "x")
+    s.d.wait_log("%s is not understood.*longer than 4096" % STOPPED, 30,
+        since=mark)
+    traffic.wait()
+    s.redis.cli("SET", STOP, "stop spam run")
+
+
+def other_types(s, traffic):
+    """Where a word was there is a list, and a hash where there was none."""
+    c = s.redis.client()
+    mark = s.d.mark()
+    with c.pipeline() as p:
+        p.delete(STOP)
+        p.rpush(STOP, "send")
+        p.hset(KEY + "mx1", "stop", "yes")
+        p.zadd(KEY + "all", {"stop": 1})
+        p.execute()
+    for target in (STOPPED, "mx1", "all"):
+        s.d.wait_log("%s is not understood.*not a string" % target, 30,
+            since=mark)
+    traffic.wait()
+    c.delete(STOP, KEY + "mx1", KEY + "all")
+    c.set(STOP, "stop spam run")
+
+
 FAULTS = [kill9, kill9_often, freeze, blackhole, deaf, slow, too_slow,
     out_of_memory, disk_trouble, demoted, wrong_password, flushed,
-    dropped_and_flushed, garbage]
+    dropped_and_flushed, garbage, endless, other_types, half_a_gigabyte]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
@@ -256,30 +335,6 @@ def test_fail_over(place, brake, postfix, sink, how):
 
 
 # -- values that are no words
-
-def net_output(redis):
-    return redis.client().info("stats")["total_net_output_bytes"]
-
-
-def test_values_of_half_a_gigabyte_are_not_read(scene):
-    """Nor does the daemon grow by one."""
-    with open("/proc/meminfo") as f:
-        free = {l.split(":")[0]: int(l.split()[1]) for l in f}
-    size = 512 << 20 if free["MemAvailable"] > 2 << 20 else 64 << 20
-    mark, before = scene.d.mark(), net_output(scene.redis)
-    scene.redis.cli("SETRANGE", KEY + "mx1", size - 1, "x")
-    scene.d.wait_log("override:mx1 is not understood.*longer than 4096",
-        since=mark)
-    scene.d.must("status")
-    assert net_output(scene.redis) - before < 1 << 20
-    assert words(scene.d) == {"domain:" + STOPPED: "stop"}
-    with open("/proc/%d/status" % scene.d.process.pid) as f:
-        resident = [int(line.split()[1]) for line in f
-            if line.startswith("VmRSS")][0]
-    assert resident < 400000
-    scene.redis.cli("DEL", KEY + "mx1")
-    scene.word_is_heard()
-
 
 def test_keys_of_other_types_where_ours_belong(scene, bl):
     """Somebody else uses the same names."""
@@ -370,11 +425,13 @@ def no_descriptors(d):
         limit(old)
 
 
-def test_without_descriptors(place, brake, redis):
+def test_without_descriptors(place, brake, redis, postfix, sink):
     """Redis goes and comes while nothing can be opened; those that are
-    connected get their answers."""
+    connected get their answers, and the others later."""
     s = Scene(place, brake, redis)
-    with Policy(s.d.policy) as p:
+    pf = closed(postfix, s.d)
+    with Traffic(pf, sink, absent=True) as traffic, Policy(s.d.policy,
+        timeout=20) as p:
         def answers():
             assert p.ask(sender="a@" + STOPPED).startswith("451 ")
             assert p.ask(sender="a@example.org") == "DUNNO"
@@ -389,9 +446,12 @@ def test_without_descriptors(place, brake, redis):
             s.d.wait_log("redis.*Too many open files", 20, since=mark)
             for _ in range(50):
                 answers()
+            traffic.wait(2)
         answers()
         s.word_is_heard()
         answers()
+        traffic.wait(6)
+    assert traffic.settle(slowest=40) > 10
     assert s.d.running()
 
 
@@ -408,15 +468,7 @@ def test_killed_at_any_instant(place, brake, redis, bl, postfix, sink):
     s = Scene(place, brake, redis, egress=(
         {"name": "mx1", "addresses": ["203.0.113.1"], "transport": "mx1"},
         {"name": "mx2", "addresses": ["203.0.113.2"], "transport": "mx2"}))
-    closed = {"milter_default_action": "tempfail",
-        "milter_connect_timeout": "2s", "milter_command_timeout": "5s"}
-    listeners = {
-        "milter": {"smtpd_milters": "unix:%s" % s.d.milter},
-        "policy": {"smtpd_recipient_restrictions":
-            "check_policy_service { unix:%s, timeout=2s, try_limit=1, "
-            "{ default_action = 451 4.7.1 Try again later } }, "
-            "permit_mynetworks, reject" % s.d.policy}}
-    pf = postfix(main=closed, listeners=listeners)
+    pf = closed(postfix, s.d)
     rng = random.Random(4)
     said = 0
     with Traffic(pf, sink, absent=True) as traffic:
@@ -444,3 +496,87 @@ def test_killed_at_any_instant(place, brake, redis, bl, postfix, sink):
         traffic.wait(6)
     assert traffic.settle(slowest=15) > 10
     assert not s.d.logged("cannot be used|starting without memory")
+
+
+def test_postfix_is_restarted(place, brake, redis, postfix, sink):
+    """Again and again, amid connections of every kind."""
+    s = Scene(place, brake, redis)
+    pf = postfix(s.d)
+    with Traffic(pf, sink, restarts=True) as traffic:
+        for n in range(4):
+            if n % 2 == 0:
+                pf.stop()
+                pf.start()
+            else:
+                pf.command("postfix", "reload")
+            traffic.wait(2)
+    assert traffic.settle(slowest=40) > 10
+    s.word_is_heard()
+
+
+# -- the state file, without Redis
+
+def fill(disk):
+    path = disk / "filler"
+    with open(path, "wb", buffering=0) as f:
+        with pytest.raises(OSError):
+            while True:
+                f.write(b"x" * 512)
+    return path
+
+
+def test_trouble_with_the_state_file(place, brake, postfix, sink):
+    """Cut, overwritten, emptied, on a full disk, in a directory that may not
+    be written: what is stopped stays so over every kill -9."""
+    disk = place.small_disk("small", user="mailbrake")
+    d = brake(fronts=("milter", "policy"), state_dir=disk)
+    d.must("stop", "domain:" + STOPPED, "--reason", "spam run")
+    saved = 0
+
+    def save():
+        """Twice, so that the one before it knows the stop too."""
+        nonlocal saved
+        for _ in range(2):
+            saved += 1
+            d.must("stop", "account:a%d" % saved)
+            wait_for(lambda: b'"account:a%d"' % saved in
+                d.state_path.read_bytes(), 20, "a saved word")
+
+    def again():
+        d.kill9()
+        d.start()
+        assert words(d)["domain:" + STOPPED] == "stop"
+    with Traffic(closed(postfix, d), sink, absent=True) as traffic:
+        for damage in (lambda data: data[:len(data) // 2],
+            lambda data: data[:-2], lambda data: b"",
+            lambda data: b"\0" * len(data),
+            lambda data: bytes(reversed(data)),
+            lambda data: b"{}", lambda data: data + data):
+            save()
+            d.kill9()
+            d.state_path.write_bytes(damage(d.state_path.read_bytes()))
+            mark = d.mark()
+            d.start()
+            assert d.logged("cannot be used", since=mark)
+            assert words(d)["domain:" + STOPPED] == "stop"
+            traffic.wait(1)
+        save()
+        filler = fill(disk)
+        mark = d.mark()
+        d.must("stop", "account:unsaved")
+        d.wait_log("[Nn]o space", since=mark)
+        again()
+        traffic.wait(1)
+        filler.unlink()
+        save()
+        shutil.chown(disk, "root", "root")
+        mark = d.mark()
+        d.must("stop", "account:forbidden")
+        d.wait_log("ermission denied", since=mark)
+        again()
+        traffic.wait(1)
+        shutil.chown(disk, "mailbrake", "mailbrake")
+        save()
+        again()
+        traffic.wait(6)
+    assert traffic.settle(slowest=40) > 10

@@ -15,6 +15,8 @@ class Proxy:
     deaf        nothing passes in either direction, connections stay
     inject      bytes that are put before the next answer of each
                 connection, once
+    endless     bytes that are sent instead of the next answer, over and
+                over, for as long as they are taken
     """
 
     def __init__(self, place, target, port=None):
@@ -22,6 +24,7 @@ class Proxy:
         self.target = host, int(port_of_target)
         self.port = port or free_port()
         self.delay, self.deaf, self.inject = 0, False, b""
+        self.endless = b""
         self.connections = 0
         self.closing = False
         self.sockets, self.threads = [], []
@@ -67,6 +70,8 @@ class Proxy:
                     time.sleep(self.delay)
                 while self.deaf and not self.closing:
                     time.sleep(0.01)
+                while answers and self.endless and not self.closing:
+                    sink.sendall(self.endless)
                 if answers and self.inject != injected:
                     injected = self.inject
                     data = injected + data
