@@ -32,7 +32,7 @@
 #include "front/control.h"
 
 #define NOW_MS		1795300000000LL
-#define DEADLINE_MS	5000
+#define DEADLINE_MS	20000
 
 struct fixture {
 	struct event_base	*base;

@@ -21,7 +21,7 @@
 #include "scene.h"
 #include "store/statefile.h"
 
-#define DEADLINE_MS	5000
+#define DEADLINE_MS	20000
 #define MX1		"203.0.113.7"
 #define MX2		"203.0.113.8"
 #define BAD		"127.0.0.2"
