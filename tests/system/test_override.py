@@ -15,7 +15,7 @@ KEY = "mailbrake:override:"
 def fleet(brake, redis):
     """A mailbraked with Redis."""
     d = brake(settings={"redis": {"server": redis.server}})
-    wait_for(lambda: d.status()["store"]["redis"] == "connected", 5,
+    wait_for(lambda: d.status()["store"]["redis"] == "connected", 15,
         "the connection to Redis")
     return d
 
@@ -82,7 +82,7 @@ def test_a_word_without_an_end_stands_while_redis_is_dead(fleet, redis):
     redis.cli("SET", KEY + "mx1", "stop")
     soon(lambda: stopped(fleet), "the stop")
     redis.kill9()
-    wait_for(lambda: fleet.status()["store"]["redis"] != "connected", 5)
+    wait_for(lambda: fleet.status()["store"]["redis"] != "connected", 15)
     assert stopped(fleet)
     fleet.restart("kill9")
     assert stopped(fleet), "the state file knows it too"
@@ -192,9 +192,9 @@ def test_hundreds_of_words_are_all_seen(fleet, redis):
         p.execute()
     wait_for(lambda: stopped(fleet, sasl_username="a0") and
         stopped(fleet, sasl_username="a499") and
-        len(fleet.status()["overrides"]) == 500, 5, "500 overrides")
+        len(fleet.status()["overrides"]) == 500, 15, "500 overrides")
     client.delete(*client.keys(KEY + "*"))
-    wait_for(lambda: not fleet.status()["overrides"], 5, "their end")
+    wait_for(lambda: not fleet.status()["overrides"], 15, "their end")
 
 
 def test_another_prefix(brake, redis):
@@ -202,7 +202,7 @@ def test_another_prefix(brake, redis):
         "prefix": "mail:one:"}})
     redis.cli("SET", KEY + "mx1", "stop")
     redis.cli("SET", "mail:one:override:mx1", "send other prefix")
-    wait_for(lambda: d.egress()["override"], 5, "the override")
+    wait_for(lambda: d.egress()["override"], 15, "the override")
     assert not stopped(d)
 
 
@@ -210,7 +210,7 @@ def test_words_are_not_read_from_another_database(brake, redis):
     d = brake(settings={"redis": {"server": redis.server, "database": 2}})
     redis.client(db=0).set(KEY + "mx1", "stop")
     redis.client(db=2).set(KEY + "account:x", "stop")
-    wait_for(lambda: d.status()["overrides"], 5, "the override")
+    wait_for(lambda: d.status()["overrides"], 15, "the override")
     assert not stopped(d)
 
 

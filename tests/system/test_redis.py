@@ -195,7 +195,7 @@ def test_a_redis_that_talks_nonsense_changes_nothing(place, brake, bl,
     start = time.monotonic()
     assert ask(d).startswith("451 4.7.1 ")
     assert time.monotonic() - start < 1.5
-    wait_for(lambda: d.status()["store"]["redis"] != "connected", 5,
+    wait_for(lambda: d.status()["store"]["redis"] != "connected", 15,
         "status not to believe in this Redis")
     # The tool's words work all the same.
     d.must("send", "mx1")
@@ -233,7 +233,7 @@ def test_a_refused_tracking_falls_back_to_polling(brake, redis):
     assert d.status()["store"]["way"] == "polling"
     # Twice a second; reading everything takes half a minute to come.
     redis.cli("SET", "mailbrake:override:mx1", "stop")
-    wait_for(lambda: ask(d) != "DUNNO", 8, "the stop")
+    wait_for(lambda: ask(d) != "DUNNO", 15, "the stop")
     assert "secret" not in d.log()
 
 

@@ -37,15 +37,15 @@ def works(d, redis, client=None):
     connected(d)
     c = client or redis.client()
     c.set(KEY + "mx1", "stop")
-    wait_for(lambda: stopped(d), 3, "the stop")
-    wait_for(lambda: c.hget("mailbrake:state:mx1", "state") == "stopped", 5,
+    wait_for(lambda: stopped(d), 15, "the stop")
+    wait_for(lambda: c.hget("mailbrake:state:mx1", "state") == "stopped", 15,
         "the mirror")
     c.delete(KEY + "mx1")
-    wait_for(lambda: not stopped(d), 3, "the release")
+    wait_for(lambda: not stopped(d), 15, "the release")
     d.must("stop", "mx1")
-    wait_for(lambda: c.get(KEY + "mx1") == "stop", 5, "the tool's word")
+    wait_for(lambda: c.get(KEY + "mx1") == "stop", 15, "the tool's word")
     d.must("auto", "mx1")
-    wait_for(lambda: not c.exists(KEY + "mx1"), 5, "its removal")
+    wait_for(lambda: not c.exists(KEY + "mx1"), 15, "its removal")
 
 
 # -- a Unix socket
@@ -248,10 +248,10 @@ def test_the_users_of_the_manual(brake, redis, bl):
     auth = ("operator", "secret-operator")
     assert redis.cli("SET", KEY + "mx1", "send", "EX", 600,
         auth=auth) == "OK"
-    wait_for(lambda: not stopped(d), 3, "the send")
+    wait_for(lambda: not stopped(d), 15, "the send")
     assert redis.cli("GET", KEY + "mx1", auth=auth) == "send"
     assert redis.cli("DEL", KEY + "mx1", auth=auth) == "1"
-    wait_for(lambda: stopped(d), 3, "its removal")
+    wait_for(lambda: stopped(d), 15, "its removal")
     assert "NOPERM" in redis.cli("DEL", "mailbrake:life", auth=auth)
     assert "NOPERM" in redis.cli("FLUSHALL", auth=auth)
     redis.wait_key(lambda c: c.hget("mailbrake:state:mx1", "state") ==
@@ -309,7 +309,7 @@ def test_a_fail_over_is_followed(sentinels, brake, how):
     d = brake(settings=s.settings())
     works(d, s.master)
     s.master.cli("SET", KEY + "mx1", "stop by ann")
-    wait_for(lambda: stopped(d), 3, "the stop")
+    wait_for(lambda: stopped(d), 15, "the stop")
     new.wait_key(lambda c: c.get(KEY + "mx1"))
     mark = d.mark()
     if how == "graceful":
@@ -321,12 +321,12 @@ def test_a_fail_over_is_followed(sentinels, brake, how):
     assert not d.logged("evidence decides again", since=mark)
     # The old one still takes words, and forgets them.
     new.cli("SET", KEY + "mx1", "send")
-    wait_for(lambda: not stopped(d), 3, "the word at the new master")
+    wait_for(lambda: not stopped(d), 15, "the word at the new master")
     if how == "freeze":
         s.master.thaw()
         s.master.wait_key(lambda c: c.role()[0] == "slave", 30)
     new.cli("SET", KEY + "mx1", "stop")
-    wait_for(lambda: stopped(d), 3, "the next one")
+    wait_for(lambda: stopped(d), 15, "the next one")
     connected(d)
 
 
@@ -390,7 +390,7 @@ def test_words_lost_in_a_fail_over_are_written_back(sentinels, brake):
     new.cli("CONFIG", "SET", "replica-priority", "1")
     new.freeze()
     s.master.cli("SET", KEY + "mx1", "stop by ann")
-    wait_for(lambda: stopped(d), 3, "the stop")
+    wait_for(lambda: stopped(d), 15, "the stop")
     s.master.kill9()
     new.thaw()
     d.wait_log("inet:127.0.0.1:%d: connected" % new.port, 60)

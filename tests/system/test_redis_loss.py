@@ -23,7 +23,7 @@ def words(d):
 
 def settled(d):
     """Until the state file knows these data."""
-    wait_for(lambda: b"life " in d.state_path.read_bytes(), 5,
+    wait_for(lambda: b"life " in d.state_path.read_bytes(), 15,
         "the data to be known")
 
 
@@ -35,9 +35,9 @@ def spoken(brake, redis):
     redis.cli("SET", KEY + "mx1", "stop by ann")
     redis.cli("SET", KEY + "account:alerts", "send", "EX", 600)
     redis.cli("SET", KEY + "account:ben", "stop")
-    wait_for(lambda: len(words(d)) == 3, 5, "three overrides")
+    wait_for(lambda: len(words(d)) == 3, 15, "three overrides")
     redis.cli("DEL", KEY + "account:ben")
-    wait_for(lambda: len(words(d)) == 2, 5, "two overrides")
+    wait_for(lambda: len(words(d)) == 2, 15, "two overrides")
     settled(d)
     return d
 
@@ -103,16 +103,16 @@ def test_words_stay_and_are_written_back(spoken, redis, loss):
         for _, fields in c.xrange("mailbrake:events")))
     # And from then on a removal is one.
     wait_for(lambda: all(o["source"] == "redis"
-        for o in spoken.status()["overrides"]), 5, "words from Redis")
+        for o in spoken.status()["overrides"]), 15, "words from Redis")
     redis.cli("DEL", KEY + "mx1")
-    wait_for(lambda: not stopped(spoken), 5, "the release")
+    wait_for(lambda: not stopped(spoken), 15, "the release")
 
 
 def test_databases_exchanged_behind_its_back(spoken, redis):
     redis.cli("SWAPDB", 0, 1)
     # Any look at a key finds it; here the one at a new word.
     redis.cli("SET", KEY + "account:cleo", "stop")
-    wait_for(lambda: "account:cleo" in words(spoken), 5, "a new word")
+    wait_for(lambda: "account:cleo" in words(spoken), 15, "a new word")
     redis.cli("DEL", KEY + "account:cleo")
     redis.wait_key(lambda c: c.get(KEY + "mx1") == "stop by ann")
     assert stopped(spoken)
@@ -122,14 +122,14 @@ def test_an_older_copy_comes_back(spoken, redis):
     """As after a fail-over to a replica without the last writes."""
     redis.cli("SET", KEY + "account:ben", "send")
     redis.cli("SET", KEY + "account:dora", "send")
-    wait_for(lambda: len(words(spoken)) == 4, 5, "four overrides")
+    wait_for(lambda: len(words(spoken)) == 4, 15, "four overrides")
     assert redis.cli("SAVE") == "OK"
     redis.cli("DEL", KEY + "account:ben")
     redis.cli("SET", KEY + "account:dora", "stop")
     redis.cli("SET", KEY + "account:emil", "stop")
     wait_for(lambda: words(spoken) == {"mx1": "stop",
         "account:alerts": "send", "account:dora": "stop",
-        "account:emil": "stop"}, 5, "the last words")
+        "account:emil": "stop"}, 15, "the last words")
     mark = spoken.mark()
     redis.kill9()
     redis.start()
@@ -143,9 +143,9 @@ def test_an_older_copy_comes_back(spoken, redis):
     assert stopped(spoken, sasl_username="dora")
     # Said again it is heard.
     wait_for(lambda: all(o["source"] == "redis"
-        for o in spoken.status()["overrides"]), 5, "words from Redis")
+        for o in spoken.status()["overrides"]), 15, "words from Redis")
     redis.cli("SET", KEY + "account:dora", "send")
-    wait_for(lambda: words(spoken)["account:dora"] == "send", 5, "a send")
+    wait_for(lambda: words(spoken)["account:dora"] == "send", 15, "a send")
 
 
 def test_a_restart_with_all_its_data_is_no_loss(brake, place):
@@ -154,7 +154,7 @@ def test_a_restart_with_all_its_data_is_no_loss(brake, place):
     d = brake(settings={"redis": {"server": redis.server}})
     connected(d)
     redis.cli("SET", KEY + "mx1", "stop")
-    wait_for(lambda: stopped(d), 5, "the stop")
+    wait_for(lambda: stopped(d), 15, "the stop")
     mark = d.mark()
     redis.kill9()
     connected(d, "down")
@@ -162,7 +162,7 @@ def test_a_restart_with_all_its_data_is_no_loss(brake, place):
     connected(d)
     assert not d.logged("had lost", since=mark)
     redis.cli("DEL", KEY + "mx1")
-    wait_for(lambda: not stopped(d), 5, "the release")
+    wait_for(lambda: not stopped(d), 15, "the release")
 
 
 def test_it_is_full_and_evicts(spoken, redis):
@@ -192,7 +192,7 @@ def test_a_removal_while_the_daemon_is_down_is_one(spoken, redis):
     spoken.kill9()
     redis.cli("DEL", KEY + "mx1")
     spoken.start()
-    wait_for(lambda: not stopped(spoken), 5, "the release")
+    wait_for(lambda: not stopped(spoken), 15, "the release")
     assert words(spoken) == {"account:alerts": "send"}
 
 
@@ -220,7 +220,7 @@ def test_a_stop_that_came_after_auto_is_not_removed(spoken, redis):
     redis.cli("SET", KEY + "mx1", "stop again")
     spoken.start()
     connected(spoken)
-    wait_for(lambda: stopped(spoken), 5, "the new stop")
+    wait_for(lambda: stopped(spoken), 15, "the new stop")
     assert redis.cli("GET", KEY + "mx1") == "stop again"
 
 
@@ -228,12 +228,12 @@ def test_a_stop_that_came_after_auto_is_not_removed(spoken, redis):
 def test_one_target_in_two_spellings(spoken, redis, typed):
     redis.cli("SET", KEY + typed, "send")
     redis.cli("SET", KEY + "account:zoe", "stop")
-    wait_for(lambda: "account:zoe" in words(spoken), 5, "a later word")
+    wait_for(lambda: "account:zoe" in words(spoken), 15, "a later word")
     assert stopped(spoken), "a stop beats a send, however it is typed"
     redis.cli("DEL", KEY + "mx1")
-    wait_for(lambda: not stopped(spoken), 5, "the other spelling")
+    wait_for(lambda: not stopped(spoken), 15, "the other spelling")
     redis.cli("SET", KEY + "mx1", "stop")
-    wait_for(lambda: stopped(spoken), 5, "the stop")
+    wait_for(lambda: stopped(spoken), 15, "the stop")
     spoken.must("auto", "mx1")
     assert not stopped(spoken)
     redis.wait_key(lambda c: not c.exists(KEY + "mx1") and

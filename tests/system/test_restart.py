@@ -15,7 +15,7 @@ from harness.place import wait_for
 def wait_saved(d, what=b"stopped"):
     """Until the state file says so."""
     wait_for(lambda: d.state_path.exists() and
-        what in d.state_path.read_bytes(), 5, "%r in the state file" % what)
+        what in d.state_path.read_bytes(), 15, "%r in the state file" % what)
 
 
 def fill(disk):
@@ -126,7 +126,7 @@ def test_an_operators_word_that_ended_meanwhile_is_gone(brake, dns):
     d.must("stop", "mx1", "--for", "1s", "--reason", "drill")
     wait_saved(d, b"drill")
     d.restart("kill9")
-    wait_for(lambda: ask(d) == "DUNNO", 5, "the end of the override")
+    wait_for(lambda: ask(d) == "DUNNO", 15, "the end of the override")
     assert not d.status()["overrides"]
 
 

@@ -273,7 +273,7 @@ class Daemon:
     def mark(self):
         return len(self.lines)
 
-    def wait_log(self, pattern, timeout=8.0, since=0):
+    def wait_log(self, pattern, timeout=20.0, since=0):
         """The match of pattern in a line after since (see mark())."""
         def found():
             for _, text in list(self.lines)[since:]:
@@ -320,7 +320,7 @@ class Daemon:
                 return item
         raise AssertionError("status knows no list %s" % zone)
 
-    def wait_egress(self, condition, name="mx1", timeout=10, what=None):
+    def wait_egress(self, condition, name="mx1", timeout=20, what=None):
         """Waits until condition(the egress's status) is true."""
         last = [None]
 
@@ -330,11 +330,11 @@ class Daemon:
         return wait_for(met, timeout, lambda: "%s of %s, last was %s" % (
             what or "a status", name, json.dumps(last[0])), every=0.05)
 
-    def wait_state(self, state, name="mx1", timeout=10):
+    def wait_state(self, state, name="mx1", timeout=20):
         return self.wait_egress(lambda e: e["state"] == state, name,
             timeout, "state " + state)
 
-    def wait_health(self, health, zone="bl.test", timeout=10):
+    def wait_health(self, health, zone="bl.test", timeout=20):
         last = [None]
 
         def met():

@@ -197,7 +197,7 @@ class BlockList:
             (type is None or q.type == type) and
             (subject is None or q.subject == subject))
 
-    def wait_query(self, subject=None, count=1, timeout=8.0, type="A",
+    def wait_query(self, subject=None, count=1, timeout=20.0, type="A",
         since=None):
         """Waits for count queries from now on (or since)."""
         if since is None:
@@ -206,7 +206,7 @@ class BlockList:
             timeout, lambda: "%d queries of %s for %s, had %d" % (count,
             self.zone, subject, len(self.queries(subject, type, since))))
 
-    def wait_sweeps(self, count=2, timeout=15.0, since=None):
+    def wait_sweeps(self, count=2, timeout=30.0, since=None):
         """Waits until count rounds of questions about this list that begin
         from now on (or since) have ended: each asks once for the test
         point, and the next begins when it has ended."""

@@ -27,7 +27,7 @@ class Timeout(AssertionError):
     """What was waited for did not happen."""
 
 
-def wait_for(condition, timeout=5.0, what=None, every=0.02):
+def wait_for(condition, timeout=15.0, what=None, every=0.02):
     """Poll until condition() is true; its value.  Fails with what (a
     string, or a function called then) after timeout seconds."""
     deadline = time.monotonic() + timeout

@@ -284,13 +284,13 @@ class Postfix:
     def maildrop(self):
         return sorted(os.listdir(self.queue_dir / "maildrop"))
 
-    def wait_queue(self, name, count=1, timeout=8):
+    def wait_queue(self, name, count=1, timeout=20):
         return wait_for(lambda: len(self.queue(name)) == count and
             (self.queue(name) or True), timeout,
             lambda: "%d messages in the %s queue, there are %r" % (count,
             name, self.queue()))
 
-    def wait_empty(self, timeout=15):
+    def wait_empty(self, timeout=30):
         wait_for(lambda: not self.queue() and not self.maildrop(), timeout,
             lambda: "an empty queue, there are %r %r" % (self.queue(),
             self.maildrop()))
@@ -306,7 +306,7 @@ class Postfix:
     def mark(self):
         return len(self.log())
 
-    def wait_log(self, pattern, timeout=8.0, since=0):
+    def wait_log(self, pattern, timeout=20.0, since=0):
         """The match of pattern in the log after since (see mark())."""
         return wait_for(lambda: re.search(pattern, self.log()[since:]),
             timeout, "/%s/ in Postfix's log" % pattern)

@@ -63,7 +63,7 @@ class Redis:
         return redis.Redis("127.0.0.1", self.port, decode_responses=True,
             socket_timeout=5, **options)
 
-    def wait_key(self, condition, timeout=5.0, what=None):
+    def wait_key(self, condition, timeout=15.0, what=None):
         """Waits until condition(client) is true; its value."""
         with self.client() as client:
             return wait_for(lambda: condition(client), timeout,
@@ -159,7 +159,7 @@ class FakeRedis:
         finally:
             s.close()
 
-    def wait_connections(self, count=1, timeout=10):
+    def wait_connections(self, count=1, timeout=20):
         wait_for(lambda: self.connections >= count, timeout,
             lambda: "%d connections to the false Redis, had %d" % (count,
             self.connections))
