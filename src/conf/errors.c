@@ -45,8 +45,38 @@ add(struct errors *errs, bool warning, const struct position *at,
 	errs->warning[errs->count++] = warning;
 }
 
+static bool
+is_misread(const struct errors *errs, const struct position *at)
+{
+	char *where;
+	size_t i;
+
+	if (errs->misread_count == 0 || at == NULL || at->file == NULL)
+		return false;
+	where = xasprintf("%s:%u", at->file, at->line);
+	for (i = 0; i < errs->misread_count; i++) {
+		if (strcmp(errs->misread[i], where) == 0)
+			break;
+	}
+	free(where);
+	return i < errs->misread_count;
+}
+
 void
 errors_add(struct errors *errs, const struct position *at,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	if (is_misread(errs, at))
+		return;
+	va_start(ap, fmt);
+	add(errs, false, at, fmt, ap);
+	va_end(ap);
+}
+
+void
+errors_misread(struct errors *errs, const struct position *at,
     const char *fmt, ...)
 {
 	va_list ap;
@@ -54,6 +84,12 @@ errors_add(struct errors *errs, const struct position *at,
 	va_start(ap, fmt);
 	add(errs, false, at, fmt, ap);
 	va_end(ap);
+	if (errs->misread_count == ERRORS_MAX)
+		return;
+	errs->misread = xreallocarray(errs->misread, errs->misread_count + 1,
+	    sizeof(*errs->misread));
+	errs->misread[errs->misread_count++] = xasprintf("%s:%u", at->file,
+	    at->line);
 }
 
 void
@@ -74,6 +110,9 @@ errors_free(struct errors *errs)
 
 	for (i = 0; i < errs->count; i++)
 		free(errs->lines[i]);
+	for (i = 0; i < errs->misread_count; i++)
+		free(errs->misread[i]);
+	free(errs->misread);
 	free(errs->lines);
 	free(errs->warning);
 	*errs = (struct errors){ 0 };

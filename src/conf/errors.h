@@ -16,6 +16,8 @@ struct errors {
 	bool	*warning;
 	size_t	 count;
 	size_t	 error_count;	/* those that are no warnings */
+	char	**misread;	/* "file:line" of errors_misread() */
+	size_t	 misread_count;
 };
 
 /* Where something stands in a file; file is borrowed from libconfig or the
@@ -29,6 +31,13 @@ void	errors_add(struct errors *, const struct position *,
 	    const char *fmt, ...)
 	    __attribute__((__format__(__printf__, 3, 4)));
 void	errors_warn(struct errors *, const struct position *,
+	    const char *fmt, ...)
+	    __attribute__((__format__(__printf__, 3, 4)));
+/*
+ * Of something that the parser reads as something else, and each version of
+ * it differently: what is found in that line afterwards is left out.
+ */
+void	errors_misread(struct errors *, const struct position *,
 	    const char *fmt, ...)
 	    __attribute__((__format__(__printf__, 3, 4)));
 void	errors_free(struct errors *);

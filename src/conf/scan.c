@@ -115,13 +115,13 @@ check_number(struct scan *s, struct errors *errs)
 	wide = digits < len && start[digits] == 'L';
 	plain = digits == len || wide;
 	if (plain && digits > 1 && start[0] == '0') {
-		errors_add(errs, &s->at, "%s: %.*s begins with a zero, which "
-		    "some versions read as octal: write it without",
+		errors_misread(errs, &s->at, "%s: %.*s begins with a zero, "
+		    "which some versions read as octal: write it without",
 		    s->setting, (int)len, start);
 	} else if ((plain && !wide && len > DIGITS_MAX) || (len > 10 &&
 	    (start[0] == '0' && (start[1] | 0x20) == 'x'))) {
-		errors_add(errs, &s->at, "%s: %.*s is too large a number",
-		    s->setting, (int)len, start);
+		errors_misread(errs, &s->at, "%s: %.*s is too large a "
+		    "number", s->setting, (int)len, start);
 	}
 }
 

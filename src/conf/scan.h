@@ -1,9 +1,10 @@
 /*
  * scan.h - numbers that the parser would misread
  *
- * libconfig 1.5 wraps integers that do not fit (4294967297 reads as 1) and
- * versions differ in whether 010 is ten or eight; neither can be seen after
- * parsing.  So the text is looked through before.
+ * libconfig 1.5 wraps integers that do not fit (4294967297 reads as 1), 1.7.3
+ * makes 64 bits of them or calls it a syntax error, and versions differ in
+ * whether 010 is ten or eight; that cannot be seen after parsing.  So the text
+ * is looked through before.
  */
 #ifndef MAILBRAKE_CONF_SCAN_H
 #define MAILBRAKE_CONF_SCAN_H

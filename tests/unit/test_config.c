@@ -493,13 +493,21 @@ static void
 test_wrapped(void **state)
 {
 	(void)state;
+	/* One word for each, whatever the parser makes of it. */
 	load("stop = { score = 2147483648; };");
 	assert_null(conf);
+	assert_int_equal(errs.error_count, 1);
 	unit_says(errs.lines[0], ":1: score: 2147483648 is too large");
 	load("\nstop = { score = 99999999999999999999; };");
 	assert_null(conf);
+	assert_int_equal(errs.error_count, 1);
 	unit_says(errs.lines[0],
 	    ":2: score: 99999999999999999999 is too large");
+	load("stop = {\n score = 2147483648;\n};\nmode = \"off\";\n");
+	assert_null(conf);
+	assert_int_equal(errs.error_count, 2);
+	unit_says(errs.lines[0], ":2: score: 2147483648 is too large");
+	unit_says(errs.lines[1], ":4: mode: \"off\"");
 }
 
 static void
