@@ -65,7 +65,7 @@ warn_findings(const struct screen *screen, const json_t *findings)
 		shown++;
 		screen_say(screen, 0, 2, PAINT_BAD, "! Postfix: %s%s%s",
 		    show_text(f, "text"), *show_text(f, "mend") != '\0' ?
-		    " " : "", show_text(f, "mend"));
+		    "; to mend: " : "", show_text(f, "mend"));
 	}
 	if (more > 0)
 		screen_say(screen, 0, 2, PAINT_BAD, "! Postfix: %zu more; all "
