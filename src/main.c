@@ -142,7 +142,7 @@ note_redis(struct daemon *d)
 /* What became of new mail.  The maps are asked about each message more than
  * once, and about mail in the queue again and again: they do not count. */
 static void
-keep_incidents(struct daemon *d, int64_t now_ms)
+keep_incidents(struct daemon *d, int64_t now_ms, bool at_the_end)
 {
 	static const enum front_kind doors[] = { FRONT_MILTER, FRONT_POLICY };
 	const struct policy *p = d->conf->policy;
@@ -159,7 +159,8 @@ keep_incidents(struct daemon *d, int64_t now_ms)
 	}
 	for (i = 0; i < p->egress_count; i++)
 		counts.rerouted += p->egress[i].traffic->rerouted;
-	if (!incidents_update(d->incidents, d->board, &counts, now_ms))
+	if (!incidents_update(d->incidents, d->board, &counts, now_ms) &&
+	    !at_the_end)
 		return;
 	text = incidents_write(d->incidents);
 	statefile_keep(d->state, STATEFILE_INCIDENTS, text);
@@ -201,7 +202,7 @@ settle(struct daemon *d)
 	ways_update(d->ways, now);
 	while (board_next_event(d->board, &e))
 		tell(d, &e);
-	keep_incidents(d, now);
+	keep_incidents(d, now, false);
 	hooks_update(d->hooks, incidents_current(d->incidents), now);
 	if (d->redis != NULL)
 		redis_put_board(d->redis, d->board, now);
@@ -1096,6 +1097,7 @@ finish(struct daemon *d)
 	stop_watching(d);
 	ways_free(d->ways);
 	hooks_free(d->hooks);
+	keep_incidents(d, clock_wall_ms(), true);
 	statefile_save(d->state, d->board);
 	if (d->redis != NULL)
 		redis_finish(d->redis, REDIS_GOODBYE_MS);

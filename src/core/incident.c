@@ -25,12 +25,17 @@ struct incidents {
 	int64_t		 last_id;
 	struct incident_counts before;	/* counted so far */
 	bool		 counted;
+	bool		 mail_new;	/* counted, and not said yet */
+	int64_t		 mail_said_ms;
 	/* What came just before the listing that opens an incident belongs to
 	 * it: it was seen, a second look was wanted. */
 	struct board_event *early;
 	size_t		 early_count;
 	bool		 changed;
 };
+
+/* What mail does is different all the time, and is kept now and then. */
+#define MAIL_SAID_MS	60000LL
 
 #define EARLY_MAX	20
 #define EARLY_MS	600000LL
@@ -345,6 +350,8 @@ take_counts(struct incidents *b, struct incident *in,
 	struct incident_counts *was = &b->before;
 
 	if (in != NULL && b->counted) {
+		b->mail_new = b->mail_new || memcmp(now, was,
+		    sizeof(*now)) != 0;
 		in->mail.refused += more(now->refused, was->refused);
 		in->mail.held += more(now->held, was->held);
 		in->mail.rerouted += more(now->rerouted, was->rerouted);
@@ -385,7 +392,12 @@ incidents_update(struct incidents *b, const struct board *board,
 			b->changed = true;
 		}
 	}
-	changed = b->changed;
+	changed = b->changed || (b->mail_new &&
+	    now_ms - b->mail_said_ms >= MAIL_SAID_MS);
+	if (changed) {
+		b->mail_new = false;
+		b->mail_said_ms = now_ms;
+	}
 	b->changed = false;
 	return changed;
 }
@@ -492,12 +504,16 @@ incidents_tick(struct incidents *b, int64_t id, enum incident_step step,
 		wrong = "mailbrake sees to that step itself";
 	if (wrong != NULL)
 		return wrong;
-	snprintf(line, sizeof(line), "%s says: %s%s%s%s%s", by,
-	    step == STEP_CAUSE ? "the cause is found" :
-	    step == STEP_REMOVED ? "the cause is removed" :
-	    "delisting was asked for", step == STEP_ASKED && zone != NULL ?
-	    " by " : "", step == STEP_ASKED && zone != NULL ? zone : "",
-	    note[0] != '\0' ? ": " : "", note);
+	if (step == STEP_ASKED && zone != NULL)
+		snprintf(line, sizeof(line), "%s says: %.255s was asked for "
+		    "delisting%s%s", by, zone, note[0] != '\0' ? ": " : "",
+		    note);
+	else
+		snprintf(line, sizeof(line), "%s says: %s%s%s", by,
+		    step == STEP_CAUSE ? "the cause is found" :
+		    step == STEP_REMOVED ? "the cause is removed" :
+		    "delisting was asked for", note[0] != '\0' ? ": " : "",
+		    note);
 	add_line(b, in, now_ms, line);
 	return NULL;
 }
