@@ -335,7 +335,8 @@ print_delist(const struct page *p, const json_t *l)
 {
 	const char *delist = show_text(l, "delist");
 	const char *lookup = show_text(l, "lookup");
-	char wait[DURATION_TEXT_MAX];
+	const json_t *asked = json_object_get(l, "asked");
+	char wait[DURATION_TEXT_MAX], at[SHOW_TIME_MAX];
 
 	screen_say(&p->screen, 0, 2, PAINT_BOLD, "%s on %s (%s)",
 	    show_text(l, "subject"), show_text(l, "zone"),
@@ -358,7 +359,10 @@ print_delist(const struct page *p, const json_t *l)
 	if (!json_is_object(json_object_get(p->in, "removed")))
 		screen_say(&p->screen, 2, 9, PAINT_WARN, "First: remove the "
 		    "cause. Who asks before gets listed again, for longer.");
-	say_asked(p, l);
+	if (json_is_object(asked))
+		screen_say(&p->screen, 2, 9, PAINT_NONE, "Asked: by %s, %s",
+		    show_text(asked, "by"), show_time(show_ms(asked, "at"),
+		    p->now_ms, at));
 	putchar('\n');
 	print_request(p, l);
 	putchar('\n');
@@ -366,29 +370,46 @@ print_delist(const struct page *p, const json_t *l)
 	    "--asked", show_text(l, "zone"));
 }
 
+/* The listings that are meant: an array to be given back. */
+static json_t *
+wanted_listings(const json_t *in, const char *zone)
+{
+	json_t *wanted = json_array(), *l;
+	size_t i;
+
+	json_array_foreach(json_object_get(in, "listings"), i, l) {
+		if (zone != NULL ? strcasecmp(zone, show_text(l, "zone")) ==
+		    0 : show_ms(l, "gone") == 0)
+			json_array_append(wanted, l);
+	}
+	return wanted;
+}
+
 static int
-print_delists(const struct args *args, const json_t *data)
+print_delists(const struct args *args, const json_t *in,
+    const json_t *wanted)
 {
 	const char *zone = args->word_count > 0 ? args->words[0] : NULL;
-	struct page p = { .in = json_object_get(data, "incident"),
-	    .now_ms = clock_wall_ms() };
+	struct page p = { .in = in, .now_ms = clock_wall_ms() };
 	const json_t *l;
-	size_t i, shown = 0;
+	size_t i;
 
 	screen_open(&p.screen, stdout);
-	json_array_foreach(json_object_get(p.in, "listings"), i, l) {
-		if (zone != NULL ? strcasecmp(zone, show_text(l, "zone")) !=
-		    0 : show_ms(l, "gone") != 0)
-			continue;
-		if (shown++ > 0)
+	json_array_foreach(wanted, i, l) {
+		if (i > 0)
 			putchar('\n');
 		print_delist(&p, l);
 	}
-	if (shown > 0)
+	if (json_array_size(wanted) > 0)
 		return CTL_OK;
 	if (zone != NULL) {
-		complain("the incident has no listing by \"%.64s\": "
-		    "\"mailbrake incident\" shows which it has", zone);
+		if (json_is_object(in))
+			complain("the incident has no listing by "
+			    "\"%.64s\": \"mailbrake incident\" shows which "
+			    "it has", zone);
+		else
+			complain("nothing that counts was listed by "
+			    "\"%.64s\": there is nothing to ask for", zone);
 		return CTL_FAILED;
 	}
 	screen_say(&p.screen, 0, 0, PAINT_GOOD, "Nothing that counts is "
@@ -399,7 +420,7 @@ print_delists(const struct args *args, const json_t *data)
 static int
 run_delist(const struct args *args)
 {
-	json_t *data, *request;
+	json_t *data, *request, *in, *wanted;
 	int status;
 
 	if (args->given & OPT_ASKED)
@@ -410,13 +431,18 @@ run_delist(const struct args *args)
 	data = link_ask(args, request, &status);
 	if (data == NULL)
 		return status;
-	if (args->given & OPT_JSON)
-		print_json(json_object_get(json_object_get(data, "incident"),
-		    "listings"));
-	else if (args->given & OPT_ASKED)
+	in = json_object_get(data, "incident");
+	wanted = wanted_listings(in, args->word_count > 0 ? args->words[0] :
+	    NULL);
+	if (args->given & OPT_JSON) {
+		print_json(wanted);
+		if (args->word_count > 0 && json_array_size(wanted) == 0)
+			status = CTL_FAILED;
+	} else if (args->given & OPT_ASKED)
 		print_answer(args, data);
 	else
-		status = print_delists(args, data);
+		status = print_delists(args, in, wanted);
+	json_decref(wanted);
 	json_decref(data);
 	return status;
 }

@@ -82,13 +82,26 @@ def test_words_to_paste(bl, brake):
     assert "The cause: a form without a captcha." in said
     assert "It is removed: the form is closed." in said
     assert "First: remove the cause" not in said
+    assert "Asked:" not in said and "not yet" not in said
     status, _, said = daemon.cli("delist", "other.test")
     assert status == 1 and "no listing" in said
-    (listing,) = json.loads(daemon.must("delist", "--json"))
+    status, said, _ = daemon.cli("delist", "other.test", "--json")
+    assert status == 1 and json.loads(said) == []
+    (listing,) = json.loads(daemon.must("delist", "bl.test", "--json"))
     assert listing["asked"] is None
     daemon.must("delist", "--asked")
     (listing,) = json.loads(daemon.must("delist", "--json"))
     assert listing["asked"]["at"]
+    assert "Asked: by" in daemon.must("delist")
+
+
+def test_without_a_listing_there_is_nothing_to_ask_for(bl, brake):
+    daemon = brake()
+    daemon.wait_health("usable")
+    assert "nothing to ask for" in daemon.must("delist")
+    assert json.loads(daemon.must("delist", "--json")) == []
+    status, _, said = daemon.cli("delist", "bl.test")
+    assert status == 1 and "incident" not in said
 
 
 def test_a_restart_keeps_the_record(bl, brake):
@@ -110,7 +123,13 @@ def test_mail_is_counted(bl, brake, postfix):
     for n in range(3):
         assert pf.send("ann@example.org", "bob@remote.test",
             on="policy").code == 451
-    wait_for(lambda: incident(daemon)["refused"] == 3, 15)
+    # What came last is not forgotten by a restart either.
+    daemon.restart()
+    daemon.wait_state("stopped")
+    assert incident(daemon)["refused"] == 3
+    assert pf.send("ann@example.org", "bob@remote.test",
+        on="policy").code == 451
+    wait_for(lambda: incident(daemon)["refused"] == 4, 15)
 
 
 def test_a_second_listing_after_the_first(bl, brake):
