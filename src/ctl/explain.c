@@ -41,6 +41,7 @@ verdict_words(const char *verdict)
 		{ "pass",	"The mail passes" },
 		{ "tempfail",	"The mail is refused for now" },
 		{ "hold",	"The mail is taken and held in the queue" },
+		{ "queue",	"The mail is taken and waits in the queue" },
 		{ "reroute",	"The mail goes another way" },
 	};
 	size_t i;
@@ -106,7 +107,7 @@ run_explain(const struct args *args)
 
 const struct command command_explain = {
 	"explain", "SENDER [RECIPIENT] [--account NAME] [--transport NAME] "
-	"[--json]",
+	"[--sendmail] [--json]",
 	"what would happen to such a message, and why",
 	"Says what would happen to a message from SENDER (\"\" for a bounce) "
 	"to RECIPIENT\nnow, what the sender would see, and each reason.\n"

@@ -62,6 +62,8 @@ print_answer(const struct screen *s, const json_t *data, const char *word)
 	const char *target = show_text(data, "target");
 	const json_t *egress = json_object_get(data, "egress"), *e;
 	int64_t until_ms = show_ms(data, "until");
+	const char *instead = show_bool(data, "replaced") ?
+	    ", in place of the word before" : "";
 	char until[SHOW_TIME_MAX];
 	size_t i;
 
@@ -71,12 +73,14 @@ print_answer(const struct screen *s, const json_t *data, const char *word)
 		    "%s: there was no word to remove, evidence decides.",
 		    target);
 	else if (until_ms != 0)
-		screen_say(s, 0, 2, PAINT_NONE, "%s: \"%s\" until %s; to end "
-		    "it before: mailbrake auto %s", target, word,
-		    show_time(until_ms, clock_wall_ms(), until), target);
+		screen_say(s, 0, 2, PAINT_NONE, "%s: \"%s\" until %s%s; to "
+		    "end it before: mailbrake auto %s", target, word,
+		    show_time(until_ms, clock_wall_ms(), until), instead,
+		    target);
 	else
 		screen_say(s, 0, 2, PAINT_NONE, "%s: \"%s\" until it is "
-		    "removed: mailbrake auto %s", target, word, target);
+		    "removed%s: mailbrake auto %s", target, word, instead,
+		    target);
 	json_array_foreach(egress, i, e)
 		say_egress(s, e, word, target);
 }

@@ -295,6 +295,24 @@ headline(const struct page *p)
 }
 
 /* Where a mail server would ask: by the first front end that is offered. */
+/* Whether Postfix, if it is here, has the milter or the policy service. */
+static bool
+door_is_set_up(const struct page *p, bool *known)
+{
+	const json_t *findings = json_object_get(part(p, "postfix"),
+	    "findings"), *f;
+	size_t i;
+
+	*known = json_array_size(findings) > 0;
+	json_array_foreach(findings, i, f) {
+		if ((strcmp(show_text(f, "point"), "milter") == 0 ||
+		    strcmp(show_text(f, "point"), "policy") == 0) &&
+		    strcmp(show_text(f, "state"), "ok") == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 warn_fronts(const struct page *p)
 {
@@ -309,7 +327,7 @@ warn_fronts(const struct page *p)
 	};
 	const char *where = "";
 	const json_t *f;
-	bool asked = false;
+	bool asked = false, known;
 	size_t i, way = sizeof(ways) / sizeof(ways[0]), k;
 
 	json_array_foreach(part(p, "fronts"), i, f) {
@@ -330,10 +348,18 @@ warn_fronts(const struct page *p)
 		    "mailbrake.conf(5).");
 	if (asked || *where == '\0')
 		return;
+	if (door_is_set_up(p, &known)) {
+		screen_say(p->screen, 0, 2, PAINT_WARN, "! NO MAIL SERVER HAS "
+		    "ASKED since the start. Postfix is set up to ask; "
+		    "whether it does: mailbrake setup postfix --verify");
+		return;
+	}
 	screen_say(p->screen, 0, 2, PAINT_BAD, "! NO MAIL SERVER HAS ASKED "
-	    "YET, so no mail is braked. Postfix asks if its main.cf has");
-	screen_say(p->screen, 4, 4, PAINT_NONE, "%s%s%s", ways[way].before,
-	    where, ways[way].after);
+	    "YET, so no mail is braked. %s", known ? "What to do here: "
+	    "mailbrake setup postfix" : "Postfix asks if its main.cf has");
+	if (!known)
+		screen_say(p->screen, 4, 4, PAINT_NONE, "%s%s%s",
+		    ways[way].before, where, ways[way].after);
 }
 
 static void
@@ -703,12 +729,10 @@ override_table(const struct page *p)
 }
 
 /* Lists that fail alike fail for one reason, and one line is enough. */
-static void
-list_group(const struct page *p, struct grid *t, size_t from)
+static bool
+zones_alike(const json_t *lists, size_t from, char *zones, size_t size)
 {
-	const json_t *lists = part(p, "lists"), *l;
-	const json_t *head = json_array_get(lists, from);
-	char zones[NAMES_MAX];
+	const json_t *head = json_array_get(lists, from), *l;
 	size_t i, len = 0, count = 0;
 
 	for (i = 0; i < json_array_size(lists); i++) {
@@ -719,15 +743,26 @@ list_group(const struct page *p, struct grid *t, size_t from)
 		    show_text(head, "reason")) != 0)
 			continue;
 		if (i < from)
-			return;		/* stands in an earlier group */
+			return false;	/* stands in an earlier group */
 		if (count++ < NAMES_SHOWN)
-			len += (size_t)snprintf(zones + len,
-			    sizeof(zones) - len, "%s%.254s",
-			    count > 1 ? ", " : "", show_text(l, "zone"));
+			len += (size_t)snprintf(zones + len, size - len,
+			    "%s%.254s", count > 1 ? ", " : "",
+			    show_text(l, "zone"));
 	}
 	if (count > NAMES_SHOWN)
-		snprintf(zones + len, sizeof(zones) - len, " and %zu more",
+		snprintf(zones + len, size - len, " and %zu more",
 		    count - NAMES_SHOWN);
+	return true;
+}
+
+static void
+list_group(const struct page *p, struct grid *t, size_t from)
+{
+	const json_t *head = json_array_get(part(p, "lists"), from);
+	char zones[NAMES_MAX];
+
+	if (!zones_alike(part(p, "lists"), from, zones, sizeof(zones)))
+		return;
 	grid_cell(t, PAINT_NONE, "%s", zones);
 	grid_cell(t, PAINT_WARN, "%s", show_text(head, "health"));
 	grid_cell(t, PAINT_NONE, "%s", show_text(head, "reason"));
@@ -768,12 +803,35 @@ list_table(const struct page *p)
 	grid_free(t);
 }
 
+/* What became of what was asked: the first always has a column, the others
+ * where there is any. */
+static const struct {
+	const char	*title, *would;		/* in observe mode */
+	const char	*key, *would_key;
+} outcomes[] = {
+	{ "REFUSED", "(REFUSED)", "tempfailed", "would_tempfail" },
+	{ "HELD", "(HELD)", "held", "would_hold" },
+	{ "REROUTED", "(REROUTED)", "rerouted", "would_reroute" },
+	{ "QUEUED", "(QUEUED)", "queued", "would_queue" },
+};
+
+#define OUTCOMES	(sizeof(outcomes) / sizeof(outcomes[0]))
+
+static long long
+outcome(const struct page *p, const json_t *f, size_t which)
+{
+	return (long long)show_int(f, p->observe ?
+	    outcomes[which].would_key : outcomes[which].key);
+}
+
 static void
-front_row(const struct page *p, struct grid *t, const json_t *f)
+front_row(const struct page *p, struct grid *t, const json_t *f,
+    const bool any[OUTCOMES])
 {
 	const char *where = show_text(f, "where");
 	int64_t last_ms = show_ms(f, "last");
 	char age[SHOW_TIME_MAX];
+	size_t i;
 
 	grid_cell(t, PAINT_NONE, "%s", show_text(f, "name"));
 	grid_cell(t, last_ms == 0 || p->now_ms - last_ms > QUIET_MS ?
@@ -781,10 +839,10 @@ front_row(const struct page *p, struct grid *t, const json_t *f)
 	    show_age(last_ms, p->now_ms, age));
 	grid_cell(t, PAINT_NONE, "%lld", (long long)show_int(f, "requests"));
 	grid_cell(t, PAINT_NONE, "%lld", (long long)show_int(f, "passed"));
-	grid_cell(t, PAINT_NONE, "%lld", (long long)show_int(f,
-	    p->observe ? "would_tempfail" : "tempfailed"));
-	grid_cell(t, PAINT_NONE, "%lld", (long long)show_int(f,
-	    p->observe ? "would_hold" : "held"));
+	for (i = 0; i < OUTCOMES; i++) {
+		if (any[i])
+			grid_cell(t, PAINT_NONE, "%lld", outcome(p, f, i));
+	}
 	grid_cell(t, PAINT_NONE, "%s", *where != '\0' ? where :
 	    "not offered");
 }
@@ -792,30 +850,29 @@ front_row(const struct page *p, struct grid *t, const json_t *f)
 static void
 front_table(const struct page *p)
 {
-	static const struct column enforce[] = {
+	struct column columns[5 + OUTCOMES] = {
 		{ "FRONT", 0 },
 		{ "LAST", 0 },
 		{ "ASKED", COLUMN_RIGHT },
 		{ "PASSED", COLUMN_RIGHT },
-		{ "REFUSED", COLUMN_RIGHT },
-		{ "HELD", COLUMN_RIGHT },
-		{ "WHERE", COLUMN_WRAP },
 	};
-	static const struct column observe[] = {
-		{ "FRONT", 0 },
-		{ "LAST", 0 },
-		{ "ASKED", COLUMN_RIGHT },
-		{ "PASSED", COLUMN_RIGHT },
-		{ "(REFUSED)", COLUMN_RIGHT },
-		{ "(HELD)", COLUMN_RIGHT },
-		{ "WHERE", COLUMN_WRAP },
-	};
-	struct grid *t = grid_new(p->observe ? observe : enforce, 7);
+	bool any[OUTCOMES] = { true };
+	struct grid *t;
 	const json_t *f;
-	size_t i;
+	size_t i, k, count = 4;
 
+	for (k = 0; k < OUTCOMES; k++) {
+		json_array_foreach(part(p, "fronts"), i, f)
+			any[k] = any[k] || outcome(p, f, k) > 0;
+		if (any[k])
+			columns[count++] = (struct column){ p->observe ?
+			    outcomes[k].would : outcomes[k].title,
+			    COLUMN_RIGHT };
+	}
+	columns[count++] = (struct column){ "WHERE", COLUMN_WRAP };
+	t = grid_new(columns, count);
 	json_array_foreach(part(p, "fronts"), i, f)
-		front_row(p, t, f);
+		front_row(p, t, f, any);
 	heading(p, p->observe ? "Mail servers asking "
 	    "(what enforce mode would have done)" :
 	    "Mail servers asking");
@@ -1054,7 +1111,7 @@ lists_print(const struct screen *screen, const json_t *lists, int64_t now_ms)
 		{ "CHECKED", 0 },
 	};
 	struct grid *t = grid_new(columns, 6);
-	char kinds[64], age[SHOW_TIME_MAX];
+	char kinds[64], age[SHOW_TIME_MAX], zones[NAMES_MAX];
 	const json_t *l;
 	size_t i;
 
@@ -1075,9 +1132,10 @@ lists_print(const struct screen *screen, const json_t *lists, int64_t now_ms)
 	grid_print(t, screen, 0);
 	grid_free(t);
 	json_array_foreach(lists, i, l) {
-		if (*show_text(l, "reason") != '\0')
+		if (*show_text(l, "reason") != '\0' &&
+		    zones_alike(lists, i, zones, sizeof(zones)))
 			screen_say(screen, 0, 2, PAINT_WARN, "%s: %s: %s",
-			    show_text(l, "zone"), show_text(l, "health"),
+			    zones, show_text(l, "health"),
 			    show_text(l, "reason"));
 		if (over_limit(l))
 			screen_say(screen, 0, 2, PAINT_BAD, "%s: %lld "

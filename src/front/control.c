@@ -613,8 +613,10 @@ handle_override(struct client *cl, json_t *request, const char **error)
 		 * must be removable all the same. */
 		if (o.word != WORD_NONE ||
 		    !has_override(control->board, target)) {
-			snprintf(error_text, sizeof(error_text), "\"%.*s\" %s",
-			    BOARD_NAME_MAX, target, why);
+			snprintf(error_text, sizeof(error_text),
+			    "\"%.*s\" %s%s", BOARD_NAME_MAX, target, why,
+			    strstr(why, "no egress") != NULL ?
+			    ": \"mailbrake status --all\" names them" : "");
 			*error = error_text;
 			return NULL;
 		}

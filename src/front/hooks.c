@@ -703,10 +703,11 @@ hooks_test(struct hooks *hs, const char *name, hooks_said_fn *said, void *ctx)
 		if (hs->conf->hooks[0] == '\0')
 			return "no hooks are configured: hooks = \"\"";
 		snprintf(wrong, sizeof(wrong), "there is no hook %.64s%sin "
-		    "%.200s that can be run%s%.600s",
+		    "%.200s that can be run: %.600s",
 		    name != NULL ? name : "", name != NULL ? " " : "",
-		    hs->conf->hooks, hs->complaint_count > 0 ? ": " : "",
-		    hs->complaint_count > 0 ? hs->complaints[0] : "");
+		    hs->conf->hooks, hs->complaint_count > 0 ?
+		    hs->complaints[0] : "put one there, see HOOKS in "
+		    "mailbraked(8)");
 		return wrong;
 	}
 	complaints = json_array();

@@ -977,7 +977,8 @@ static void
 front_table(struct page *p)
 {
 	static const char *const labels[] = { "Front end", "Asked last",
-	    "Asked", "Passed", "Refused", "Held", "Where", NULL };
+	    "Asked", "Passed", "Refused", "Held", "Rerouted", "Queued",
+	    "Where", NULL };
 	const json_t *f, *m;
 	int64_t last_ms;
 	char age[SHOW_TIME_MAX];
@@ -985,7 +986,7 @@ front_table(struct page *p)
 
 	html_raw(p->out, "<section><h2>Mail servers asking</h2>");
 	if (p->observe)
-		html_raw(p->out, "<p>Refused and held: what enforce mode "
+		html_raw(p->out, "<p>Refused to queued: what enforce mode "
 		    "would have done.</p>");
 	table_open(p, labels);
 	json_array_foreach(part(p, "fronts"), i, f) {
@@ -1005,6 +1006,10 @@ front_table(struct page *p)
 		    p->observe ? "would_tempfail" : "tempfailed"));
 		cell(p, "Held", "n", "%lld", (long long)show_int(f,
 		    p->observe ? "would_hold" : "held"));
+		cell(p, "Rerouted", "n", "%lld", (long long)show_int(f,
+		    p->observe ? "would_reroute" : "rerouted"));
+		cell(p, "Queued", "n", "%lld", (long long)show_int(f,
+		    p->observe ? "would_queue" : "queued"));
 		cell(p, "Where", "", "%s", show_text(f, "where"));
 		html_raw(p->out, "</tr>");
 	}

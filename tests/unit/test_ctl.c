@@ -441,6 +441,20 @@ static const struct {
 	    "SENDING: mx2; no listing counts\n! NO MAIL SERVER HAS ASKED YET",
 	    { "    sender_dependent_default_transport_maps = "
 	    "socketmap:unix:/s:route\n" }, { "check_policy_service" } },
+	{ "where Postfix is, there is a command for that",
+	    "{" HEAD("enforce") "\"egress\": [" SENDING "], " LISTS UNASKED
+	    "\"postfix\": {\"findings\": [{\"point\": \"milter\", "
+	    "\"state\": \"missing\", \"text\": \"t\"}]}, " STORE "}",
+	    "SENDING: mx2; no listing counts\n! NO MAIL SERVER HAS ASKED "
+	    "YET, so no mail is braked. What to do here: mailbrake\n"
+	    "  setup postfix\n", { NULL }, { "smtpd_milters" } },
+	{ "and one to try what is set up",
+	    "{" HEAD("enforce") "\"egress\": [" SENDING "], " LISTS UNASKED
+	    "\"postfix\": {\"findings\": [{\"point\": \"milter\", "
+	    "\"state\": \"ok\"}]}, " STORE "}",
+	    "SENDING: mx2; no listing counts\n! NO MAIL SERVER HAS ASKED "
+	    "since the start.", { "setup postfix --verify" },
+	    { "no mail is braked" } },
 	{ "a front end that is not offered cannot be asked",
 	    "{" HEAD("enforce") "\"egress\": [" SENDING "], " LISTS
 	    "\"fronts\": [{\"name\": \"milter\", \"where\": null}], "
@@ -464,6 +478,21 @@ static const struct {
 	    "], " LISTS ASKED STORE "}",
 	    "WOULD BE STOPPED: mx1", { "! OBSERVE MODE: all mail passes.",
 	    "(REFUSED)" }, { NULL } },
+	{ "what was rerouted or queued has a column where there is any",
+	    "{" HEAD("enforce") "\"egress\": [" SENDING "], " LISTS
+	    "\"fronts\": [{\"name\": \"milter\", \"where\": \"unix:/m\", "
+	    "\"requests\": 12, \"passed\": 4, \"tempfailed\": 1, "
+	    "\"rerouted\": 5, \"queued\": 2, "
+	    "\"last\": \"2026-11-22T07:17:02Z\"}], " STORE "}",
+	    "SENDING: mx2", { "ASKED  PASSED  REFUSED  REROUTED  QUEUED",
+	    "12       4        1         5       2" }, { "HELD" } },
+	{ "as what enforce mode would have done",
+	    "{" HEAD("observe") "\"egress\": [" SENDING "], " LISTS
+	    "\"fronts\": [{\"name\": \"milter\", \"where\": \"unix:/m\", "
+	    "\"requests\": 12, \"passed\": 12, \"would_hold\": 3, "
+	    "\"queued\": 2, \"last\": \"2026-11-22T07:17:02Z\"}], " STORE "}",
+	    "SENDING: mx2", { "ASKED  PASSED  (REFUSED)  (HELD)",
+	    "12      12          0       3" }, { "QUEUED" } },
 	{ "no usable list is an alarm",
 	    "{" HEAD("enforce") "\"egress\": [" SENDING "], \"lists\": ["
 	    "{\"zone\": \"b\", \"health\": \"broken\", \"reason\": \"r\"}], "
@@ -582,7 +611,10 @@ test_lists_page(void **state)
 	    "\"usable\", \"weight\": 100, \"kinds\": [\"ipv4\", \"ipv6\"], "
 	    "\"checked\": \"2026-11-22T07:17:02Z\", \"daily\": 2000, "
 	    "\"limit\": 1000}, {\"zone\": \"b\", \"health\": \"broken\", "
-	    "\"reason\": \"lists the world\"}]", 0, NULL);
+	    "\"reason\": \"lists the world\"}, {\"zone\": \"c\", "
+	    "\"health\": \"blind\", \"reason\": \"no answer\"}, {\"zone\": "
+	    "\"d\", \"health\": \"blind\", \"reason\": \"no answer\"}]", 0,
+	    NULL);
 	struct paper p;
 
 	(void)state;
@@ -593,9 +625,12 @@ test_lists_page(void **state)
 	    "LIST       HEALTH  WEIGHT  A DAY  ABOUT      CHECKED\n"
 	    "a.example  usable     100   2000  ipv4 ipv6  1m ago\n"
 	    "b          broken       0      -             -\n"
+	    "c          blind        0      -             -\n"
+	    "d          blind        0      -             -\n"
 	    "a.example: 2000 questions a day are more than the 1000 that are "
 	    "free: make\n  check.interval longer, or register with it\n"
-	    "b: broken: lists the world\n");
+	    "b: broken: lists the world\n"
+	    "c, d: blind: no answer\n");
 	json_decref(lists);
 	free(p.text);
 }
