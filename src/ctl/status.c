@@ -889,11 +889,15 @@ store_lines(const struct page *p)
 	const char *way = show_text(store, "way");
 	const char *file = show_text(store, "state_file");
 	bool off = strcmp(redis, "off") == 0;
+	bool connected = strcmp(redis, "connected") == 0;
 
+	/* What connects says so itself, and by which way words come. */
+	if (strncmp(why, redis, strlen(redis)) == 0 && !off)
+		redis = way = "";
 	fputc('\n', p->screen->out);
-	screen_say(p->screen, 0, 7, strcmp(redis, "connected") == 0 || off ?
-	    PAINT_NONE : PAINT_WARN, "Redis: %s%s%s%s%s%s.",
-	    off ? "not used" : redis, *why != '\0' ? ", " : "", why,
+	screen_say(p->screen, 0, 7, connected || off ? PAINT_NONE :
+	    PAINT_WARN, "Redis: %s%s%s%s%s%s.", off ? "not used" : redis,
+	    *redis != '\0' && *why != '\0' ? ", " : "", why,
 	    *way != '\0' ? " (" : "", way, *way != '\0' ? ")" : "");
 	if (show_int(store, "left_to_others") > 0)
 		screen_say(p->screen, 7, 7, PAINT_NONE, "Another host asks "

@@ -1051,10 +1051,16 @@ ways(struct page *p)
 		html_text(p->out, "%s. ", show_bool(gate, "settled") ? "" :
 		    "; a change is not in force yet");
 	}
-	html_text(p->out, "Redis: %s%s%s%s%s. ", strcmp(redis, "off") == 0 ?
-	    "not used" : redis, is_filled(store, "why") ? ", " : "",
-	    show_text(store, "why"), is_filled(store, "way") ? ", " : "",
-	    show_text(store, "way"));
+	/* What connects says so itself, and by which way words come. */
+	if (is_filled(store, "why") && strncmp(show_text(store, "why"), redis,
+	    strlen(redis)) == 0)
+		html_text(p->out, "Redis: %s. ", show_text(store, "why"));
+	else
+		html_text(p->out, "Redis: %s%s%s%s%s. ", strcmp(redis,
+		    "off") == 0 ? "not used" : redis, is_filled(store,
+		    "why") ? ", " : "", show_text(store, "why"),
+		    is_filled(store, "way") ? ", " : "", show_text(store,
+		    "way"));
 	html_text(p->out, "State: %s.", is_filled(store, "state_file") ?
 	    show_text(store, "state_file") : "in memory only");
 	html_raw(p->out, "</p></section>");

@@ -504,6 +504,13 @@ static const struct {
 	    "\"state_file\": \"/s\", \"state_file_error\": \"disk full\"}}",
 	    "SENDING: mx2", { "/s: disk full", "! Redis is down",
 	    "Redis: down, refused." }, { NULL } },
+	{ "a Redis that is connected says so once",
+	    "{" HEAD("enforce") "\"egress\": [" SENDING "], " LISTS ASKED
+	    "\"store\": {\"redis\": \"connected\", \"why\": \"connected, "
+	    "overrides arrive by tracking\", \"way\": \"tracking\"}}",
+	    "SENDING: mx2",
+	    { "Redis: connected, overrides arrive by tracking.\n" },
+	    { NULL } },
 	{ "an egress that cannot be watched is said",
 	    "{" HEAD("enforce") "\"egress\": [{\"name\": \"default\", "
 	    "\"state\": \"sending\", \"evidence_state\": \"sending\", "
