@@ -1,4 +1,8 @@
-"""Certificates of an authority of its own, made by openssl(1)."""
+"""Certificates of an authority of its own, made by openssl(1).
+
+They have all that Python 3.13 and later want of one by default (RFC 5280):
+what the authority's key is for, and in the others whose key signed them.
+"""
 
 import shutil
 import subprocess
@@ -15,13 +19,15 @@ class Authority:
         self.key, self.cert = self.dir / "ca.key", self.dir / "ca.pem"
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
             "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key,
-            "-out", self.cert, "-days", "30", "-subj", "/CN=%s" % name)
+            "-out", self.cert, "-days", "30", "-subj", "/CN=%s" % name,
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     def issue(self, name, names="", days=30):
         """(certificate, key), names such as "IP:127.0.0.1,DNS:r.test"."""
         key, cert = self.dir / (name + ".key"), self.dir / (name + ".pem")
         request, more = self.dir / "request", self.dir / "extensions"
-        more.write_text("subjectAltName = %s\n" % names if names else "")
+        more.write_text("authorityKeyIdentifier = keyid\n" +
+            ("subjectAltName = %s\n" % names if names else ""))
         _openssl("req", "-newkey", "ec", "-pkeyopt",
             "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out",
             request, "-subj", "/CN=%s" % name)
