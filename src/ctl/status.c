@@ -357,9 +357,12 @@ warn_fronts(const struct page *p)
 	screen_say(p->screen, 0, 2, PAINT_BAD, "! NO MAIL SERVER HAS ASKED "
 	    "YET, so no mail is braked. %s", known ? "What to do here: "
 	    "mailbrake setup postfix" : "Postfix asks if its main.cf has");
-	if (!known)
-		screen_say(p->screen, 4, 4, PAINT_NONE, "%s%s%s",
-		    ways[way].before, where, ways[way].after);
+	if (known)
+		return;
+	screen_say(p->screen, 4, 4, PAINT_NONE, "%s%s%s", ways[way].before,
+	    where, ways[way].after);
+	screen_say(p->screen, 2, 2, PAINT_NONE, "and Sendmail as mailbraked(8) "
+	    "says.");
 }
 
 static void

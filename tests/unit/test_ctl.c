@@ -440,7 +440,8 @@ static const struct {
 	    "\"requests\": 0, \"last\": null}], " STORE "}",
 	    "SENDING: mx2; no listing counts\n! NO MAIL SERVER HAS ASKED YET",
 	    { "    sender_dependent_default_transport_maps = "
-	    "socketmap:unix:/s:route\n" }, { "check_policy_service" } },
+	    "socketmap:unix:/s:route\n  and Sendmail as mailbraked(8)" },
+	    { "check_policy_service" } },
 	{ "where Postfix is, there is a command for that",
 	    "{" HEAD("enforce") "\"egress\": [" SENDING "], " LISTS UNASKED
 	    "\"postfix\": {\"findings\": [{\"point\": \"milter\", "
