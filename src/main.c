@@ -221,7 +221,7 @@ settle_soon(struct daemon *d)
 static void
 settle_cb(void *ctx)
 {
-	settle(ctx);
+	settle_soon(ctx);
 }
 
 static void

@@ -1061,8 +1061,8 @@ board_tick(struct board *b, int64_t now_ms)
 		    b->policy->domains[i].name, now_ms, &next);
 	for (i = 0; i < b->policy->pool_count; i++)
 		board_tick_pool(b, i, now_ms, &next);
-	for (i = 0; i < b->policy->egress_count; i++)
-		board_tick_volume(b, i, now_ms);
+	for (i = 0; i < b->policy->pool_count; i++)
+		board_tick_volumes(b, i, now_ms);
 	return next;
 }
 
@@ -1136,8 +1136,8 @@ board_set_policy(struct board *b, struct policy *p, int64_t now_ms)
 	size_t i;
 
 	/* What was counted until now, for the counters are new ones. */
-	for (i = 0; i < b->policy->egress_count; i++)
-		board_tick_volume(b, i, now_ms);
+	for (i = 0; i < b->policy->pool_count; i++)
+		board_tick_volumes(b, i, now_ms);
 	old = *b;
 	b->policy = policy_ref(p);
 	b->listings = NULL;

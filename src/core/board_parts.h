@@ -101,7 +101,7 @@ void		 board_remove_override(struct board *, size_t,
 /* board_pools.c: time acts on one of them */
 void		 board_tick_pool(struct board *, size_t pool, int64_t now_ms,
 		    int64_t *next);
-void		 board_tick_volume(struct board *, size_t egress,
+void		 board_tick_volumes(struct board *, size_t pool,
 		    int64_t now_ms);
 
 #endif

@@ -135,14 +135,14 @@ pool_as_usual(const struct board *b, size_t pool, int64_t now_ms)
 	return true;
 }
 
-void
-board_tick_volume(struct board *b, size_t egress, int64_t now_ms)
+static void
+tick_volume(struct board *b, size_t egress, bool as_usual, int64_t now_ms)
 {
 	const struct egress *e = &b->policy->egress[egress];
 	struct party *party = &b->egress[egress];
 	struct standing *s = &party->standing;
 	struct volume *v = &party->volume;
-	bool as_usual = pool_as_usual(b, e->pool, now_ms), full;
+	bool full;
 	uint64_t accepted = v->accepted;
 	double limit;
 
@@ -169,4 +169,16 @@ board_tick_volume(struct board *b, size_t egress, int64_t now_ms)
 	if (full != party->full)
 		b->dirty = true;
 	party->full = full;
+}
+
+/* What is asked of the whole pool is asked once: it may have thousands. */
+void
+board_tick_volumes(struct board *b, size_t pool, int64_t now_ms)
+{
+	const struct pool *p = &b->policy->pools[pool];
+	bool as_usual = pool_as_usual(b, pool, now_ms);
+	size_t i;
+
+	for (i = 0; i < p->egress_count; i++)
+		tick_volume(b, p->egress[i], as_usual, now_ms);
 }
