@@ -6,16 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
-
 #define CANARIES	10
 
 void
 release_init(struct release *r, const char *egress, size_t canaries)
 {
-	*r = (struct release){ .canaries = canaries > 0 ? canaries :
-	    CANARIES };
-	text_copy(r->name, sizeof(r->name), egress);
+	*r = (struct release){ .name = egress,
+	    .canaries = canaries > 0 ? canaries : CANARIES };
 }
 
 static struct release_step

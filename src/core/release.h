@@ -75,7 +75,7 @@ enum release_phase {
 };
 
 struct release {
-	char		 name[BOARD_NAME_MAX];
+	const char	*name;		/* borrowed */
 	size_t		 canaries;	/* first portion of a probation */
 	bool		 known;		/* there were facts */
 	struct release_facts facts;
@@ -90,7 +90,7 @@ struct release {
 	int64_t		 wait_ms;	/* of a doubling wait */
 };
 
-/* canaries: 0 for 10. */
+/* canaries: 0 for 10.  The name has to outlive it. */
 void		 release_init(struct release *, const char *egress,
 		    size_t canaries);
 void		 release_update(struct release *, const struct release_facts *,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <event2/event.h>
 
@@ -26,7 +27,6 @@ struct egress_queue {
 	enum state	 state;
 	bool		 shut, can_reroute;
 	double		 ramp;
-	bool		 kept;		/* by the update that is under way */
 	bool		 in_force;	/* its gate stands as it should */
 	struct release	 plan;
 	int64_t		 waiting;
@@ -42,9 +42,10 @@ struct queue {
 	void		*ctx;
 	struct egress_queue **v;	/* pointers: steps keep one */
 	size_t		 count;
+	size_t		 guess;		/* who is asked for next: see find() */
 	struct event	*timer;
 	bool		 known;		/* the gate has been in force */
-	char		**gate_names;	/* then */
+	char		**gate_names;	/* then; sorted */
 	size_t		 gate_count;
 
 	struct egress_queue *working;	/* whose step is under way */
@@ -349,16 +350,18 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 
 /* --- the gate --------------------------------------------------------------- */
 
-static bool
-listed(const char *const *names, size_t count, const char *name)
+static int
+compare_names(const void *a, const void *b)
 {
-	size_t i;
+	return strcasecmp(*(char *const *)a, *(char *const *)b);
+}
 
-	for (i = 0; i < count; i++) {
-		if (text_same(names[i], name))
-			return true;
-	}
-	return false;
+/* In names that are sorted. */
+static bool
+listed(char *const *names, size_t count, const char *name)
+{
+	return count > 0 && bsearch(&name, names, count, sizeof(*names),
+	    compare_names) != NULL;
 }
 
 static void
@@ -367,9 +370,8 @@ plan(struct queue *q, struct egress_queue *e)
 	struct release_facts f = { .state = e->state,
 	    .can_reroute = e->can_reroute, .ramp = e->ramp };
 
-	e->in_force = q->gate == NULL || (q->known && listed(
-	    (const char *const *)q->gate_names, q->gate_count, e->name) ==
-	    (e->shut && !q->observe));
+	e->in_force = q->gate == NULL || (q->known && listed(q->gate_names,
+	    q->gate_count, e->name) == (e->shut && !q->observe));
 	f.gate_known = e->in_force;
 	release_update(&e->plan, &f, clock_mono_ms());
 }
@@ -409,21 +411,21 @@ forget_gate(struct queue *q)
 }
 
 static void
-say_gate(const struct queue *q, const struct gate_file_news *n)
+say_gate(const struct queue *q, const struct gate_file_news *n,
+    char *const *now)
 {
 	char took[DURATION_TEXT_MAX];
 	size_t i;
 
 	duration_text(n->took_ms, took);
 	for (i = 0; i < n->count; i++) {
-		if (!listed((const char *const *)q->gate_names,
-		    q->gate_count, n->names[i]))
+		if (!listed(q->gate_names, q->gate_count, n->names[i]))
 			say(q, n->found ? "%s: its gate is shut, as it was "
 			    "found" : "%s: its gate is shut, after %s",
 			    n->names[i], took);
 	}
 	for (i = 0; i < q->gate_count; i++) {
-		if (!listed(n->names, n->count, q->gate_names[i]))
+		if (!listed(now, n->count, q->gate_names[i]))
 			say(q, "%s: its gate is open, after %s",
 			    q->gate_names[i], took);
 	}
@@ -433,13 +435,16 @@ static void
 in_force_cb(void *ctx, const struct gate_file_news *n)
 {
 	struct queue *q = ctx;
+	char **now = xcalloc(n->count + 1, sizeof(*now));
 	size_t i;
 
-	say_gate(q, n);
-	forget_gate(q);
-	q->gate_names = xcalloc(n->count + 1, sizeof(*q->gate_names));
 	for (i = 0; i < n->count; i++)
-		q->gate_names[q->gate_count++] = xstrdup(n->names[i]);
+		now[i] = xstrdup(n->names[i]);
+	qsort(now, n->count, sizeof(*now), compare_names);
+	say_gate(q, n, now);
+	forget_gate(q);
+	q->gate_names = now;
+	q->gate_count = n->count;
 	q->known = true;
 	plan_all(q);
 }
@@ -472,16 +477,26 @@ set_gate(struct queue *q)
 
 /* --- what others call -------------------------------------------------------- */
 
-static struct egress_queue *
-find(const struct queue *q, const char *name)
+static bool
+is_at(const struct queue *q, size_t i, const char *name)
 {
-	size_t i;
+	return i < q->count && q->v[i] != NULL &&
+	    strcmp(q->v[i]->name, name) == 0;
+}
 
-	for (i = 0; i < q->count; i++) {
-		if (strcmp(q->v[i]->name, name) == 0)
-			return q->v[i];
+/* Its place, or q->count.  Most who ask do so in the order in which they
+ * are kept. */
+static size_t
+find(struct queue *q, const char *name)
+{
+	size_t i = q->guess;
+
+	if (!is_at(q, i, name)) {
+		for (i = 0; i < q->count && !is_at(q, i, name); i++)
+			;
 	}
-	return NULL;
+	q->guess = i < q->count ? i + 1 : 0;
+	return i;
 }
 
 static void
@@ -493,22 +508,13 @@ egress_free(struct egress_queue *e)
 }
 
 static void
-forget_missing(struct queue *q)
+forget(struct queue *q, struct egress_queue *e)
 {
-	size_t i, n = 0;
-
-	for (i = 0; i < q->count; i++) {
-		if (q->v[i]->kept) {
-			q->v[n++] = q->v[i];
-			continue;
-		}
-		if (q->working == q->v[i]) {
-			mailq_cancel(q->mailq);
-			q->working = NULL;
-		}
-		egress_free(q->v[i]);
+	if (q->working == e) {
+		mailq_cancel(q->mailq);
+		q->working = NULL;
 	}
-	q->count = n;
+	egress_free(e);
 }
 
 /* What would be done now, once for each change. */
@@ -526,40 +532,51 @@ say_observed(const struct queue *q, const struct egress_queue *e,
 		    "what waits let go in portions", f->name);
 }
 
-static void
-take(struct queue *q, const struct queue_egress *f)
+/* e is NULL for one that is new. */
+static struct egress_queue *
+take(struct queue *q, struct egress_queue *e, const struct queue_egress *f)
 {
-	struct egress_queue *e = find(q, f->name);
 	bool new = e == NULL;
 
 	if (new) {
 		e = xcalloc(1, sizeof(*e));
 		e->name = xstrdup(f->name);
 		e->waiting = -1;
-		release_init(&e->plan, f->name, q->canaries);
-		q->v = xreallocarray(q->v, q->count + 1, sizeof(*q->v));
-		q->v[q->count++] = e;
+		release_init(&e->plan, e->name, q->canaries);
 	}
 	say_observed(q, e, f, new);
-	e->kept = true;
 	e->state = f->state;
 	e->shut = f->shut;
 	e->can_reroute = f->can_reroute;
 	e->ramp = f->ramp;
-	free(e->reason);
-	e->reason = xstrdup(f->reason);
+	if (!text_equal(e->reason, f->reason)) {
+		free(e->reason);
+		e->reason = xstrdup(f->reason);
+	}
+	return e;
 }
 
 void
 queue_update(struct queue *q, const struct queue_egress *v, size_t count)
 {
-	size_t i;
+	struct egress_queue **now = xcalloc(count + 1, sizeof(*now)), *e;
+	size_t i, k;
 
-	for (i = 0; i < q->count; i++)
-		q->v[i]->kept = false;
-	for (i = 0; i < count; i++)
-		take(q, &v[i]);
-	forget_missing(q);
+	q->guess = 0;
+	for (i = 0; i < count; i++) {
+		k = find(q, v[i].name);
+		e = k < q->count ? q->v[k] : NULL;
+		now[i] = take(q, e, &v[i]);
+		if (e != NULL)
+			q->v[k] = NULL;
+	}
+	for (k = 0; k < q->count; k++) {
+		if (q->v[k] != NULL)
+			forget(q, q->v[k]);
+	}
+	free(q->v);
+	q->v = now;
+	q->count = count;
 	set_gate(q);
 	plan_all(q);
 }
@@ -614,11 +631,11 @@ queue_free(struct queue *q)
 }
 
 bool
-queue_gate_in_force(const struct queue *q, const char *egress)
+queue_gate_in_force(struct queue *q, const char *egress)
 {
-	const struct egress_queue *e = find(q, egress);
+	size_t i = find(q, egress);
 
-	return e != NULL ? e->in_force : q->gate == NULL;
+	return i < q->count ? q->v[i]->in_force : q->gate == NULL;
 }
 
 bool
@@ -640,9 +657,9 @@ queue_error(const struct queue *q)
 }
 
 int64_t
-queue_waiting(const struct queue *q, const char *egress)
+queue_waiting(struct queue *q, const char *egress)
 {
-	const struct egress_queue *e = find(q, egress);
+	size_t i = find(q, egress);
 
-	return e != NULL ? e->waiting : -1;
+	return i < q->count ? q->v[i]->waiting : -1;
 }

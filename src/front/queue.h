@@ -68,7 +68,7 @@ void		 queue_update(struct queue *, const struct queue_egress *,
 
 /* For status: is its gate known to stand as it should?  True without a gate
  * file. */
-bool		 queue_gate_in_force(const struct queue *, const char *egress);
+bool		 queue_gate_in_force(struct queue *, const char *egress);
 
 /* Is there a gate file, and can it be believed that it stands as it should?
  * When that has changed the event function is called with NULL for a text. */
@@ -80,6 +80,6 @@ const char	*queue_gate_error(const struct queue *);
 const char	*queue_error(const struct queue *);
 
 /* Messages that wait because of an egress, when last counted; -1: not yet. */
-int64_t		 queue_waiting(const struct queue *, const char *egress);
+int64_t		 queue_waiting(struct queue *, const char *egress);
 
 #endif
