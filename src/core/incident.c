@@ -32,6 +32,10 @@ struct incidents {
 	struct board_event *early;
 	size_t		 early_count;
 	bool		 changed;
+	/* The listings of the current one by list and subject. */
+	struct incident_listing **order;
+	size_t		 order_count;
+	uint64_t	 generation;	/* of the board, when looked at */
 };
 
 /* What mail does is different all the time, and is kept now and then. */
@@ -73,10 +77,29 @@ incidents_new(void)
 }
 
 static void
+clear_tick(struct incident_tick *t)
+{
+	free(t->by);
+	free(t->note);
+	*t = (struct incident_tick){ 0 };
+}
+
+static void
 clear(struct incident *in)
 {
 	size_t i;
 
+	for (i = 0; i < in->listing_count; i++) {
+		struct incident_listing *l = &in->listings[i];
+
+		free(l->subject);
+		free(l->zone);
+		free(l->name);
+		free(l->text);
+		clear_tick(&l->asked);
+	}
+	clear_tick(&in->cause);
+	clear_tick(&in->removed);
 	for (i = 0; i < in->line_count; i++)
 		free(in->lines[i].text);
 	free(in->lines);
@@ -94,6 +117,7 @@ incidents_free(struct incidents *b)
 		clear(&b->v[i]);
 	free(b->v);
 	free(b->early);
+	free(b->order);
 	free(b);
 }
 
@@ -244,6 +268,7 @@ open_one(struct incidents *b, int64_t now_ms)
 	b->v = xreallocarray(b->v, b->count + 1, sizeof(*b->v));
 	in = &b->v[b->count++];
 	*in = (struct incident){ .id = ++b->last_id, .opened_ms = now_ms };
+	b->order_count = 0;
 	b->changed = true;
 	for (i = 0; i < b->early_count; i++) {
 		if (now_ms - b->early[i].at_ms <= EARLY_MS)
@@ -253,17 +278,37 @@ open_one(struct incidents *b, int64_t now_ms)
 	return in;
 }
 
-static struct incident_listing *
-find_listing(struct incident *in, const char *subject, const char *zone)
+/* --- its listings -------------------------------------------------------- */
+
+/* Zones are few and mostly differ, but the same ones are long: subjects
+ * tell sooner. */
+static int
+compare_listings(const struct incident_listing *a,
+    const struct incident_listing *b)
+{
+	int c = strcmp(a->subject, b->subject);
+
+	return c != 0 ? c : strcmp(a->zone, b->zone);
+}
+
+static int
+compare_order(const void *a, const void *b)
+{
+	return compare_listings(*(struct incident_listing *const *)a,
+	    *(struct incident_listing *const *)b);
+}
+
+static void
+sort_listings(struct incidents *b, struct incident *in)
 {
 	size_t i;
 
-	for (i = 0; i < in->listing_count; i++) {
-		if (strcmp(in->listings[i].subject, subject) == 0 &&
-		    strcmp(in->listings[i].zone, zone) == 0)
-			return &in->listings[i];
-	}
-	return NULL;
+	b->order = xreallocarray(b->order, in->listing_count + 1,
+	    sizeof(*b->order));
+	for (i = 0; i < in->listing_count; i++)
+		b->order[i] = &in->listings[i];
+	b->order_count = in->listing_count;
+	qsort(b->order, b->order_count, sizeof(*b->order), compare_order);
 }
 
 static bool
@@ -272,69 +317,118 @@ counts(const struct listing *l)
 	return l->confirmed && l->seen.weight > 0;
 }
 
-static void
-take_listing(struct incidents *b, struct incident *in,
-    const struct board *board, const struct listing *l)
+static const char *
+zone_of(const struct board *board, const struct listing *l)
 {
-	const char *zone = board_policy(board)->lists[l->list].zone;
-	char subject[ADDR_TEXT_MAX > BOARD_NAME_MAX ? ADDR_TEXT_MAX :
-	    BOARD_NAME_MAX], buf[ADDR_TEXT_MAX], name[48];
-	struct addr code = addr_from_ipv4(l->seen.code);
-	struct incident_listing *o;
+	return board_policy(board)->lists[l->list].zone;
+}
 
-	text_copy(subject, sizeof(subject),
-	    subject_text(board_subject(board, l->subject), buf));
-	text_copy(name, sizeof(name), l->seen.name[0] != '\0' ?
-	    l->seen.name : addr_text(&code, buf));
-	if ((o = find_listing(in, subject, zone)) == NULL) {
-		in->listings = xreallocarray(in->listings,
-		    in->listing_count + 1, sizeof(*in->listings));
-		o = &in->listings[in->listing_count++];
-		memset(o, 0, sizeof(*o));
-		text_copy(o->subject, sizeof(o->subject), subject);
-		text_copy(o->zone, sizeof(o->zone), zone);
-		o->since_ms = l->since_ms;
-		b->changed = true;
-	}
-	if (o->gone_ms != 0 || o->code != l->seen.code ||
-	    o->weight != l->seen.weight || strcmp(o->text, l->text) != 0) {
-		/* Back again: it has to be asked for once more. */
-		if (o->gone_ms != 0)
-			o->asked = (struct incident_tick){ 0 };
-		o->gone_ms = 0;
-		o->code = l->seen.code;
-		o->weight = l->seen.weight;
-		text_copy(o->name, sizeof(o->name), name);
-		text_copy(o->text, sizeof(o->text), l->text);
-		b->changed = true;
-	}
+static struct incident_listing *
+find_listing(const struct incidents *b, const struct board *board,
+    const struct listing *l)
+{
+	char buf[ADDR_TEXT_MAX];
+	struct incident_listing key = {
+	    .subject = (char *)(uintptr_t)subject_text(board_subject(board,
+	    l->subject), buf),
+	    .zone = (char *)(uintptr_t)zone_of(board, l) }, *keyp = &key;
+	struct incident_listing **found;
+
+	found = b->order_count == 0 ? NULL : bsearch(&keyp, b->order,
+	    b->order_count, sizeof(*b->order), compare_order);
+	return found != NULL ? *found : NULL;
 }
 
 static void
-note_gone(struct incidents *b, struct incident *in,
+set_text(char **to, const char *text)
+{
+	if (*to != NULL && strcmp(*to, text) == 0)
+		return;
+	free(*to);
+	*to = xstrdup(text);
+}
+
+/* How the board has it now. */
+static void
+take_listing(struct incidents *b, struct incident_listing *o,
+    const struct listing *l)
+{
+	struct addr code = addr_from_ipv4(l->seen.code);
+	char buf[ADDR_TEXT_MAX];
+
+	if (o->text != NULL && o->gone_ms == 0 && o->code == l->seen.code &&
+	    o->weight == l->seen.weight && strcmp(o->text, l->text) == 0)
+		return;
+	/* Back again: it has to be asked for once more. */
+	if (o->gone_ms != 0)
+		clear_tick(&o->asked);
+	o->gone_ms = 0;
+	o->code = l->seen.code;
+	o->weight = l->seen.weight;
+	set_text(&o->name, l->seen.name[0] != '\0' ? l->seen.name :
+	    addr_text(&code, buf));
+	set_text(&o->text, l->text);
+	b->changed = true;
+}
+
+static void
+add_listing(struct incidents *b, struct incident *in,
+    const struct board *board, const struct listing *l)
+{
+	struct incident_listing *o = &in->listings[in->listing_count++];
+	char buf[ADDR_TEXT_MAX];
+
+	*o = (struct incident_listing){ .since_ms = l->since_ms };
+	o->subject = xstrdup(subject_text(board_subject(board, l->subject),
+	    buf));
+	o->zone = xstrdup(zone_of(board, l));
+	take_listing(b, o, l);
+}
+
+/* All that the board has, and what it has no more.  There may be thousands
+ * of both. */
+static void
+take_listings(struct incidents *b, struct incident *in,
     const struct board *board, int64_t now_ms)
 {
-	char buf[ADDR_TEXT_MAX];
-	size_t i, k;
+	size_t i, count = board_listing_count(board), new_count = 0;
+	const struct listing **new = xcalloc(count + 1, sizeof(*new));
+	bool *seen;
 
-	for (i = 0; i < in->listing_count; i++) {
-		struct incident_listing *o = &in->listings[i];
+	if (b->order_count != in->listing_count)
+		sort_listings(b, in);
+	seen = xcalloc(in->listing_count + 1, sizeof(*seen));
+	for (i = 0; i < count; i++) {
+		const struct listing *l = board_listing(board, i);
+		struct incident_listing *o;
 
-		for (k = 0; k < board_listing_count(board); k++) {
-			const struct listing *l = board_listing(board, k);
-
-			if (counts(l) && strcmp(board_policy(board)->lists[
-			    l->list].zone, o->zone) == 0 &&
-			    strcmp(subject_text(board_subject(board,
-			    l->subject), buf), o->subject) == 0)
-				break;
+		if (!counts(l))
+			continue;
+		if ((o = find_listing(b, board, l)) == NULL) {
+			new[new_count++] = l;
+			continue;
 		}
-		if (k == board_listing_count(board) && o->gone_ms == 0) {
-			o->gone_ms = now_ms;
+		seen[o - in->listings] = true;
+		take_listing(b, o, l);
+	}
+	for (i = 0; i < in->listing_count; i++) {
+		if (!seen[i] && in->listings[i].gone_ms == 0) {
+			in->listings[i].gone_ms = now_ms;
 			b->changed = true;
 		}
 	}
+	if (new_count > 0) {
+		in->listings = xreallocarray(in->listings,
+		    in->listing_count + new_count, sizeof(*in->listings));
+		for (i = 0; i < new_count; i++)
+			add_listing(b, in, board, new[i]);
+		sort_listings(b, in);
+	}
+	free(seen);
+	free(new);
 }
+
+/* --- mail ---------------------------------------------------------------- */
 
 /* Counters begin anew with the daemon. */
 static uint64_t
@@ -361,37 +455,46 @@ take_counts(struct incidents *b, struct incident *in,
 	b->counted = true;
 }
 
-bool
-incidents_update(struct incidents *b, const struct board *board,
+/* Opens, fills in, closes. */
+static void
+look(struct incidents *b, const struct board *board,
     const struct incident_counts *mail, int64_t now_ms)
 {
 	struct incident *in = current(b);
-	bool trouble, changed;
 	int64_t stopped_ms = 0;
+	bool trouble = any_trouble(board, &stopped_ms);
 	size_t i, left = 0;
 
-	trouble = any_trouble(board, &stopped_ms);
 	for (i = 0; i < board_listing_count(board); i++)
 		left += counts(board_listing(board, i));
 	if (in == NULL && (trouble || left > 0))
 		in = open_one(b, now_ms);
 	take_counts(b, in, mail);
-	if (in != NULL) {
-		for (i = 0; i < board_listing_count(board); i++) {
-			if (counts(board_listing(board, i)))
-				take_listing(b, in, board,
-				    board_listing(board, i));
-		}
-		note_gone(b, in, board, now_ms);
-		if (in->stopped_ms == 0 && stopped_ms != 0) {
-			in->stopped_ms = stopped_ms;
-			b->changed = true;
-		}
-		if (!trouble && left == 0) {
-			in->closed_ms = now_ms;
-			b->changed = true;
-		}
+	if (in == NULL)
+		return;
+	take_listings(b, in, board, now_ms);
+	if (in->stopped_ms == 0 && stopped_ms != 0) {
+		in->stopped_ms = stopped_ms;
+		b->changed = true;
 	}
+	if (!trouble && left == 0) {
+		in->closed_ms = now_ms;
+		b->changed = true;
+	}
+}
+
+bool
+incidents_update(struct incidents *b, const struct board *board,
+    const struct incident_counts *mail, int64_t now_ms)
+{
+	bool changed;
+
+	/* Many answers change nothing. */
+	if (b->generation == board_generation(board))
+		take_counts(b, current(b), mail);
+	else
+		look(b, board, mail, now_ms);
+	b->generation = board_generation(board);
 	changed = b->changed || (b->mail_new &&
 	    now_ms - b->mail_said_ms >= MAIL_SAID_MS);
 	if (changed) {
@@ -460,9 +563,13 @@ static void
 tick(struct incident_tick *t, const char *by, const char *note,
     int64_t now_ms)
 {
+	char text[INCIDENT_NOTE_MAX > INCIDENT_BY_MAX ? INCIDENT_NOTE_MAX :
+	    INCIDENT_BY_MAX];
+
 	t->at_ms = now_ms;
-	text_clean(t->by, sizeof(t->by), by, strlen(by));
-	text_clean(t->note, sizeof(t->note), note, strlen(note));
+	set_text(&t->by, text_clean(text, INCIDENT_BY_MAX, by, strlen(by)));
+	set_text(&t->note, text_clean(text, INCIDENT_NOTE_MAX, note,
+	    strlen(note)));
 }
 
 static const char *
@@ -523,6 +630,7 @@ incidents_restore(struct incidents *b, struct incident *in)
 {
 	b->v = xreallocarray(b->v, b->count + 1, sizeof(*b->v));
 	b->v[b->count++] = *in;
+	b->generation = b->order_count = 0;
 	if (in->id > b->last_id)
 		b->last_id = in->id;
 	*in = (struct incident){ 0 };

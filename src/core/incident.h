@@ -49,19 +49,19 @@ enum step_state {
 
 const char	*step_state_name(enum step_state);
 
-/* A person's tick. */
+/* A person's tick.  Strings are of no more than INCIDENT_BY_MAX and
+ * INCIDENT_NOTE_MAX with their end; NULL without a tick. */
 struct incident_tick {
-	int64_t		 at_ms;
-	char		 by[INCIDENT_BY_MAX];
-	char		 note[INCIDENT_NOTE_MAX];
+	int64_t		 at_ms;			/* 0: there is none */
+	char		*by, *note;
 };
 
-/* A listing that has weight, while the incident lasts or lasted. */
+/* A listing that has weight, while the incident lasts or lasted.  There may
+ * be thousands. */
 struct incident_listing {
-	char		 subject[BOARD_NAME_MAX];
-	char		 zone[BOARD_NAME_MAX];
-	char		 name[48];		/* "SBL", or the code */
-	char		 text[BOARD_TEXT_MAX];
+	char		*subject, *zone;
+	char		*name;			/* "SBL", or the code */
+	char		*text;			/* the list's TXT, or "" */
 	uint32_t	 code;			/* host order */
 	int		 weight;
 	int64_t		 since_ms;
@@ -101,8 +101,9 @@ void		 incidents_free(struct incidents *);	/* NULL is allowed */
 void		 incidents_event(struct incidents *,
 		    const struct board_event *);
 
-/* Looks at the board: opens, fills in, closes.  counts only grow, until a
- * restart.  True if anything is different that should be kept. */
+/* Looks at the board as it was published last: opens, fills in, closes.
+ * counts only grow, until a restart.  True if anything is different that
+ * should be kept. */
 bool		 incidents_update(struct incidents *, const struct board *,
 		    const struct incident_counts *, int64_t now_ms);
 

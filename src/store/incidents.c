@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#define NAME_MAX_CHARS	48
+
 /* --- book -> JSON -------------------------------------------------------- */
 
 static json_t *
@@ -96,21 +98,31 @@ number_of(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
+/* No longer than what was written, whatever the file says. */
+static char *
+short_text(const json_t *o, const char *key, size_t size)
+{
+	const char *text = text_of(o, key);
+
+	return xasprintf("%.*s", (int)size - 1, text);
+}
+
 static void
 read_tick(struct incident_tick *t, const json_t *o)
 {
-	t->at_ms = number_of(o, "at");
-	text_copy(t->by, sizeof(t->by), text_of(o, "by"));
-	text_copy(t->note, sizeof(t->note), text_of(o, "note"));
+	if ((t->at_ms = number_of(o, "at")) == 0)
+		return;
+	t->by = short_text(o, "by", INCIDENT_BY_MAX);
+	t->note = short_text(o, "note", INCIDENT_NOTE_MAX);
 }
 
 static void
 read_listing(struct incident_listing *l, const json_t *o)
 {
-	text_copy(l->subject, sizeof(l->subject), text_of(o, "subject"));
-	text_copy(l->zone, sizeof(l->zone), text_of(o, "zone"));
-	text_copy(l->name, sizeof(l->name), text_of(o, "name"));
-	text_copy(l->text, sizeof(l->text), text_of(o, "text"));
+	l->subject = short_text(o, "subject", BOARD_NAME_MAX);
+	l->zone = short_text(o, "zone", BOARD_NAME_MAX);
+	l->name = short_text(o, "name", NAME_MAX_CHARS);
+	l->text = short_text(o, "text", BOARD_TEXT_MAX);
 	l->code = (uint32_t)number_of(o, "code");
 	l->weight = (int)number_of(o, "weight");
 	l->since_ms = number_of(o, "since");
