@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "store/table.h"
 
 #define FORMAT_VERSION	1
 #define RETRY_S		5
@@ -30,7 +32,8 @@
 struct statefile {
 	char		*path;
 	int		 lock_fd;
-	char		*saved;		/* text handed over last, */
+	bool		 saved;		/* a text was handed over, */
+	uint64_t	 print;		/* with this fingerprint, */
 	uint64_t	 generation;	/* of this view of the board */
 	char		*parts[STATEFILE_PARTS];
 	bool		 parts_changed;
@@ -98,41 +101,98 @@ replace(const char *path, const char *tmp)
 
 /* --- board -> JSON ----------------------------------------------------- */
 
-static json_t *
-listing_json(const struct board *b, const struct listing *l)
-{
-	char text[ADDR_TEXT_MAX];
-	const struct policy *p = board_policy(b);
+/* Thousands of egresses: they are written one after the other, not built up
+ * as one tree first. */
+struct text {
+	char	*s;
+	size_t	 len, room;
+};
 
-	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:s, s:I, s:I}",
-	    "subject", subject_text(board_subject(b, l->subject), text),
-	    "zone", p->lists[l->list].zone,
-	    "kind", answer_name(l->seen.kind),
-	    "code", (json_int_t)l->seen.code,
-	    "weight", l->seen.weight,
-	    "name", l->seen.name,
-	    "text", l->text,
-	    "first", (json_int_t)l->first_ms,
-	    "since", (json_int_t)l->since_ms);
+static int
+append(const char *s, size_t len, void *ctx)
+{
+	struct text *t = ctx;
+
+	if (t->len + len + 1 > t->room) {
+		t->room = (t->len + len + 1) * 3 / 2;
+		t->s = xreallocarray(t->s, t->room, 1);
+	}
+	memcpy(t->s + t->len, s, len);
+	t->len += len;
+	t->s[t->len] = '\0';
+	return 0;
 }
 
-static json_t *
-standing_json(const char *name, const struct standing *s)
+static void	put(struct text *, const char *, ...)
+		    __attribute__((__format__(__printf__, 2, 3)));
+
+/* Numbers and fixed words, no strings from elsewhere. */
+static void
+put(struct text *t, const char *fmt, ...)
 {
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:f, s:i, "
-	    "s:I, s:b}",
-	    "name", name,
-	    "state", state_name(s->state),
-	    "since", (json_int_t)s->since_ms,
-	    "until", (json_int_t)s->until_ms,
-	    "clean_since", (json_int_t)s->clean_since_ms,
-	    "resumed", (json_int_t)s->resumed_ms,
-	    "relapses", s->relapses,
-	    "stopped", (json_int_t)s->stopped_ms,
-	    "per_hour", s->usual.per_hour,
-	    "hours", s->usual.hours,
-	    "unseen", (json_int_t)s->unseen_ms,
-	    "fresh", (int)s->fresh);
+	char buf[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	append(buf, strlen(buf), t);
+}
+
+/* What is not UTF-8 cannot be written: it is of no use in a name or text. */
+static void
+put_string(struct text *t, const char *name, const char *value)
+{
+	json_t *j = json_string(value);
+
+	put(t, "\"%s\": ", name);
+	if (j == NULL || json_dump_callback(j, append, t, JSON_ENCODE_ANY) !=
+	    0)
+		append("\"\"", 2, t);
+	json_decref(j);
+}
+
+/* What is not there is read as zero. */
+static void
+put_number(struct text *t, const char *name, int64_t value)
+{
+	if (value != 0)
+		put(t, ", \"%s\": %lld", name, (long long)value);
+}
+
+/* jansson's way: a point, whatever the locale says. */
+static void
+put_real(struct text *t, const char *name, double value)
+{
+	json_t *j = json_real(value);
+
+	if (j == NULL)			/* not a number: not known */
+		return;
+	put(t, ", \"%s\": ", name);
+	json_dump_callback(j, append, t, JSON_ENCODE_ANY);
+	json_decref(j);
+}
+
+static void
+put_listing(struct text *t, const struct board *b, const struct listing *l)
+{
+	char buf[ADDR_TEXT_MAX];
+	const struct policy *p = board_policy(b);
+
+	put(t, "{");
+	put_string(t, "subject", subject_text(board_subject(b, l->subject),
+	    buf));
+	put(t, ", ");
+	put_string(t, "zone", p->lists[l->list].zone);
+	put(t, ", \"kind\": \"%s\", ", answer_name(l->seen.kind));
+	put_string(t, "name", l->seen.name);
+	put(t, ", ");
+	put_string(t, "text", l->text);
+	put_number(t, "code", (int64_t)l->seen.code);
+	put_number(t, "weight", l->seen.weight);
+	put_number(t, "first", l->first_ms);
+	put_number(t, "since", l->since_ms);
+	put(t, "}");
 }
 
 /* In so few steps that counting alone seldom is a reason to write: eight for
@@ -147,72 +207,112 @@ coarse(uint64_t n, bool up)
 	return (n / unit + (up && n % unit > 0)) * unit;
 }
 
-/* Where a probation is: rather too little proven and too much let out. */
-static json_t *
-egress_json(const struct board *b, size_t i)
+/* volume: of an egress.  Where its probation is: rather too little proven
+ * and too much let out. */
+static void
+put_standing(struct text *t, const char *name, const struct standing *s,
+    const struct volume *volume)
 {
-	const struct standing *s = board_standing(b, i);
-	const struct volume *v = board_volume(b, i);
-	json_t *j = standing_json(board_policy(b)->egress[i].name, s);
-
-	if (s->state == STATE_PROBATION) {
-		json_object_set_new(j, "accepted", json_integer(
-		    (json_int_t)coarse(v->accepted, false)));
-		json_object_set_new(j, "let_out", json_integer(
-		    (json_int_t)coarse(v->delivered - v->delivered_before,
-		    true)));
+	put(t, "{");
+	put_string(t, "name", name);
+	put(t, ", \"state\": \"%s\"", state_name(s->state));
+	put_number(t, "since", s->since_ms);
+	put_number(t, "until", s->until_ms);
+	put_number(t, "clean_since", s->clean_since_ms);
+	put_number(t, "resumed", s->resumed_ms);
+	put_number(t, "relapses", s->relapses);
+	put_number(t, "stopped", s->stopped_ms);
+	put_number(t, "hours", s->usual.hours);
+	if (s->usual.per_hour != 0)
+		put_real(t, "per_hour", s->usual.per_hour);
+	put_number(t, "unseen", s->unseen_ms);
+	if (s->fresh)
+		put(t, ", \"fresh\": true");
+	if (volume != NULL && s->state == STATE_PROBATION) {
+		put_number(t, "accepted", (int64_t)coarse(volume->accepted,
+		    false));
+		put_number(t, "let_out", (int64_t)coarse(volume->delivered -
+		    volume->delivered_before, true));
 	}
-	return j;
+	put(t, "}");
 }
 
-static json_t *
-override_json(const struct override *o)
+static void
+put_override(struct text *t, const struct override *o)
 {
 	char reason[BOARD_REASON_MAX];
 
-	text_clean(reason, sizeof(reason), o->reason, strlen(o->reason));
-	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s}", "target",
-	    o->target, "word", word_name(o->word),
-	    "since", (json_int_t)o->since_ms,
-	    "until", (json_int_t)o->until_ms, "reason", reason, "source", o->source);
+	put(t, "{");
+	put_string(t, "target", o->target);
+	put(t, ", \"word\": \"%s\", ", word_name(o->word));
+	put_string(t, "reason", text_clean(reason, sizeof(reason), o->reason,
+	    strlen(o->reason)));
+	put(t, ", ");
+	put_string(t, "source", o->source);
+	put_number(t, "since", o->since_ms);
+	put_number(t, "until", o->until_ms);
+	put(t, "}");
+}
+
+static void
+begin_array(struct text *t, const char *name)
+{
+	put(t, ",\n\"%s\": [", name);
+}
+
+static void
+next_item(struct text *t, bool *first)
+{
+	put(t, *first ? "\n" : ",\n");
+	*first = false;
 }
 
 /* Without a time of its own, so that equal states are equal texts. */
 static char *
 board_json(const struct board *b, char *const parts[STATEFILE_PARTS])
 {
-	json_t *egress = json_array(), *listings = json_array();
-	json_t *overrides = json_array(), *domains = json_array(), *root;
 	const struct policy *p = board_policy(b);
+	struct text t = { 0 };
+	bool first = true;
 	size_t i;
-	char *text;
 
-	for (i = 0; i < p->egress_count; i++)
-		json_array_append_new(egress, egress_json(b, i));
-	for (i = 0; i < p->domain_count; i++)
-		json_array_append_new(domains, standing_json(
-		    p->domains[i].name, board_domain_standing(b, i)));
-	for (i = 0; i < board_listing_count(b); i++) {
-		if (board_listing(b, i)->confirmed)
-			json_array_append_new(listings,
-			    listing_json(b, board_listing(b, i)));
+	put(&t, "{\"mailbrake\": %d", FORMAT_VERSION);
+	begin_array(&t, "egress");
+	for (i = 0; i < p->egress_count; i++) {
+		next_item(&t, &first);
+		put_standing(&t, p->egress[i].name, board_standing(b, i),
+		    board_volume(b, i));
 	}
-	for (i = 0; i < board_override_count(b); i++)
-		json_array_append_new(overrides,
-		    override_json(board_get_override(b, i)));
-	root = json_pack("{s:i, s:o, s:o, s:o, s:o}", "mailbrake",
-	    FORMAT_VERSION, "egress", egress, "domains", domains, "listings",
-	    listings, "overrides", overrides);
-	for (i = 0; root != NULL && i < STATEFILE_PARTS; i++) {
-		if (parts[i] != NULL)
-			json_object_set_new(root, part_names[i],
-			    json_string(parts[i]));
+	put(&t, "]");
+	begin_array(&t, "domains");
+	for (first = true, i = 0; i < p->domain_count; i++) {
+		next_item(&t, &first);
+		put_standing(&t, p->domains[i].name,
+		    board_domain_standing(b, i), NULL);
 	}
-	text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
-	json_decref(root);
-	if (text == NULL)
-		fatalx("state file: out of memory");
-	return text;
+	put(&t, "]");
+	begin_array(&t, "listings");
+	for (first = true, i = 0; i < board_listing_count(b); i++) {
+		if (!board_listing(b, i)->confirmed)
+			continue;
+		next_item(&t, &first);
+		put_listing(&t, b, board_listing(b, i));
+	}
+	put(&t, "]");
+	begin_array(&t, "overrides");
+	for (first = true, i = 0; i < board_override_count(b); i++) {
+		next_item(&t, &first);
+		put_override(&t, board_get_override(b, i));
+	}
+	put(&t, "]");
+	for (i = 0; i < STATEFILE_PARTS; i++) {
+		if (parts[i] == NULL)
+			continue;
+		put(&t, ",\n");
+		put_string(&t, part_names[i], parts[i]);
+	}
+	put(&t, "}\n");
+	return t.s;
 }
 
 /* --- JSON -> board ----------------------------------------------------- */
@@ -562,20 +662,22 @@ statefile_keep(struct statefile *f, enum statefile_part part,
 void
 statefile_save(struct statefile *f, const struct board *b)
 {
+	uint64_t print;
 	char *text;
 
-	if (f == NULL || (f->saved != NULL && !f->parts_changed &&
+	if (f == NULL || (f->saved && !f->parts_changed &&
 	    f->generation == board_generation(b)))
 		return;
 	f->generation = board_generation(b);
 	f->parts_changed = false;
 	text = board_json(b, f->parts);
-	if (f->saved != NULL && strcmp(text, f->saved) == 0) {
+	print = table_hash(0, text, strlen(text));
+	if (f->saved && print == f->print) {
 		free(text);
 		return;
 	}
-	free(f->saved);
-	f->saved = xstrdup(text);
+	f->saved = true;
+	f->print = print;
 	pthread_mutex_lock(&f->mutex);
 	free(f->pending);
 	f->pending = text;
@@ -684,7 +786,6 @@ statefile_close(struct statefile *f, int wait_ms)
 	if (f->lock_fd != -1)
 		close(f->lock_fd);
 	free(f->pending);
-	free(f->saved);
 	for (i = 0; i < STATEFILE_PARTS; i++)
 		free(f->parts[i]);
 	free(f->path);
