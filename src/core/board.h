@@ -271,10 +271,10 @@ struct party_view {
 	int64_t		 since_ms, until_ms;
 	int64_t		 unseen_ms;		/* see struct standing */
 	int		 score;
-	/* The heaviest confirmed listing, for the sender's eyes. */
-	char		 subject[BOARD_NAME_MAX];
-	char		 zone[BOARD_NAME_MAX];
-	char		 listing[48];		/* name, or code */
+	/* The heaviest confirmed listing, for the sender's eyes: NULL without
+	 * one, else good as long as the view. */
+	const char	*subject, *zone;
+	const char	*listing;		/* name, or code */
 	size_t		 listing_count;
 	/* Egresses only. */
 	bool		 fresh;			/* never used before */

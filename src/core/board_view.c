@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 
 static void
 fill_view(const struct board *b, const struct party *party,
@@ -15,7 +14,7 @@ fill_view(const struct board *b, const struct party *party,
 {
 	const struct standing *s = &party->standing;
 	const struct listing *worst;
-	char buf[ADDR_TEXT_MAX];
+	char buf[ADDR_TEXT_MAX], label[48];
 	size_t i;
 	const struct entry *e;
 
@@ -38,19 +37,30 @@ fill_view(const struct board *b, const struct party *party,
 	}
 	if (worst == NULL)
 		return;
-	text_copy(out->subject, sizeof(out->subject),
-	    subject_text(&b->subjects[worst->subject].subject, buf));
-	text_copy(out->zone, sizeof(out->zone),
-	    b->policy->lists[worst->list].zone);
-	board_listing_label(&worst->seen, out->listing);
+	out->subject = xstrdup(subject_text(
+	    &b->subjects[worst->subject].subject, buf));
+	out->zone = b->policy->lists[worst->list].zone;
+	out->listing = xstrdup(board_listing_label(&worst->seen, label));
+}
+
+static void
+free_parties(const struct party_view *v, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		free((char *)(uintptr_t)v[i].subject);
+		free((char *)(uintptr_t)v[i].listing);
+	}
+	free((void *)(uintptr_t)v);
 }
 
 static void
 free_view(struct counted_view *c)
 {
+	free_parties(c->view.egress, c->view.policy->egress_count);
+	free_parties(c->view.domains, c->view.policy->domain_count);
 	policy_unref((struct policy *)(uintptr_t)c->view.policy);
-	free((void *)(uintptr_t)c->view.egress);
-	free((void *)(uintptr_t)c->view.domains);
 	free((void *)(uintptr_t)c->view.pools);
 	free((void *)(uintptr_t)c->view.overrides);
 	free(c);

@@ -572,7 +572,7 @@ verdict_text(const struct view *v, const struct verdict *d,
 		    ": " : "", reason, name);
 		break;
 	case WHY_LISTED:
-		if (e != NULL && e->zone[0] != '\0')
+		if (e != NULL && e->zone != NULL)
 			snprintf(buf, VERDICT_TEXT_MAX, "Outbound mail "
 			    "paused: %s is listed by %s (%s) [mailbrake %s]",
 			    e->subject, e->zone, e->listing, name);

@@ -23,8 +23,7 @@ struct known {
 	const struct egress *egress;
 	struct addr	 addr;
 	enum identity_state state;
-	char		 ptr[REPLY_NAME_MAX];
-	char		 text[TEXT_MAX];
+	char		*ptr, *text;	/* NULL: "" */
 	bool		 busy;
 };
 
@@ -40,15 +39,31 @@ struct identity {
 	bool		 closing;
 };
 
+static const char *
+or_empty(const char *s)
+{
+	return s != NULL ? s : "";
+}
+
+/* Thousands of addresses: nothing is kept for what is empty. */
+static void
+set(char **to, const char *text)
+{
+	if (strcmp(or_empty(*to), text) == 0)
+		return;
+	free(*to);
+	*to = text[0] != '\0' ? xstrdup(text) : NULL;
+}
+
 static void
 conclude(struct known *k, enum identity_state state, const char *text)
 {
-	bool news = state != k->state || strcmp(text, k->text) != 0;
+	bool news = state != k->state || strcmp(text, or_empty(k->text)) != 0;
 	char addr[ADDR_TEXT_MAX];
 
 	k->busy = false;
 	k->state = state;
-	text_copy(k->text, sizeof(k->text), text);
+	set(&k->text, text);
 	if (!news || k->identity->closing)
 		return;
 	if (state == IDENTITY_BAD)
@@ -99,13 +114,14 @@ forward_cb(void *ctx, const struct reply *r)
 	}
 	if (!has_address(r, &k->addr)) {
 		snprintf(text, sizeof(text), "its name %.100s has not this "
-		    "address: add %s record for it", k->ptr,
+		    "address: add %s record for it", or_empty(k->ptr),
 		    k->addr.family == ADDR_IPV6 ? "an AAAA" : "an A");
 		conclude(k, IDENTITY_BAD, text);
-	} else if (greeting != NULL && !text_same(greeting, k->ptr)) {
+	} else if (greeting != NULL && !text_same(greeting,
+	    or_empty(k->ptr))) {
 		snprintf(text, sizeof(text), "it is called %.80s, but greets "
 		    "as %.80s: make smtp_helo_name and the PTR record agree",
-		    k->ptr, greeting);
+		    or_empty(k->ptr), greeting);
 		conclude(k, IDENTITY_BAD, text);
 	} else {
 		conclude(k, IDENTITY_GOOD, "");
@@ -116,17 +132,19 @@ forward_cb(void *ctx, const struct reply *r)
 static void
 choose_name(struct known *k, const struct reply *r)
 {
-	const char *name = r->names[0];
+	const char *found = r->names[0];
+	char name[REPLY_NAME_MAX];
 	size_t i, len;
 
 	for (i = 0; i < r->name_count; i++) {
 		if (text_same(r->names[i], k->egress->hostname))
-			name = r->names[i];
+			found = r->names[i];
 	}
-	text_copy(k->ptr, sizeof(k->ptr), name);
-	len = strlen(k->ptr);
-	if (len > 0 && k->ptr[len - 1] == '.')
-		k->ptr[len - 1] = '\0';
+	text_copy(name, sizeof(name), found);
+	len = strlen(name);
+	if (len > 0 && name[len - 1] == '.')
+		name[len - 1] = '\0';
+	set(&k->ptr, name);
 }
 
 static void
@@ -136,7 +154,7 @@ ptr_cb(void *ctx, const struct reply *r)
 
 	if (r->status == REPLY_NXDOMAIN || r->status == REPLY_NODATA ||
 	    (r->status == REPLY_OK && r->name_count == 0)) {
-		k->ptr[0] = '\0';
+		set(&k->ptr, "");
 		conclude(k, IDENTITY_BAD, "it has no name (PTR record): ask "
 		    "whoever the address is from to set one; many receivers "
 		    "refuse without");
@@ -147,7 +165,8 @@ ptr_cb(void *ctx, const struct reply *r)
 		return;
 	}
 	choose_name(k, r);
-	resolver_ask(k->identity->resolver, 0, k->ptr, k->ptr,
+	resolver_ask(k->identity->resolver, 0, or_empty(k->ptr),
+	    or_empty(k->ptr),
 	    k->addr.family == ADDR_IPV6 ? REPLY_TYPE_AAAA : REPLY_TYPE_A,
 	    false, forward_cb, k);
 }
@@ -214,12 +233,18 @@ identity_new(struct event_base *base, struct policy *p,
 void
 identity_free(struct identity *id)
 {
+	size_t i;
+
 	if (id == NULL)
 		return;
 	id->closing = true;
 	resolver_free(id->resolver);
 	event_free(id->again);
 	policy_unref(id->policy);
+	for (i = 0; i < id->count; i++) {
+		free(id->known[i].ptr);
+		free(id->known[i].text);
+	}
 	free(id->known);
 	free(id->first);
 	free(id);
@@ -231,7 +256,7 @@ identity_get(const struct identity *id, size_t egress, size_t addr,
 {
 	const struct known *k = &id->known[id->first[egress] + addr];
 
-	*ptr = k->ptr;
-	*text = k->text;
+	*ptr = or_empty(k->ptr);
+	*text = or_empty(k->text);
 	return k->state;
 }

@@ -46,7 +46,8 @@ is_whole(const struct view *v)
 	for (i = 0; i < v->policy->egress_count; i++) {
 		if (v->egress[i].state == STATE_STOPPED &&
 		    v->egress[i].listing_count > 0 &&
-		    strcmp(v->egress[i].zone, "bl.example") != 0)
+		    (v->egress[i].zone == NULL ||
+		    strcmp(v->egress[i].zone, "bl.example") != 0))
 			return false;
 	}
 	for (i = 1; i < v->override_count; i++) {
