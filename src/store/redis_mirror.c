@@ -370,7 +370,9 @@ struct party_now {
 	int64_t			 checked;	/* Unix seconds */
 };
 
-/* One sentence on why the state is what it is. */
+/* One sentence on why the state is what it is.  Short: the fields of the
+ * listings say more, and a hash with a value of more than 64 bytes takes
+ * twice the memory (hash-max-listpack-value). */
 static void
 reason_of(const struct gathering *g, const struct party_now *now, char *buf,
     size_t size)
@@ -378,7 +380,7 @@ reason_of(const struct gathering *g, const struct party_now *now, char *buf,
 	const struct override *by = now->by;
 	enum state state = now->state;
 	const struct listing *l, *worst = NULL;
-	char subject[ADDR_TEXT_MAX], code[ADDR_TEXT_MAX];
+	char code[ADDR_TEXT_MAX];
 	struct addr addr;
 	size_t i, count = 0;
 	int n;
@@ -397,25 +399,24 @@ reason_of(const struct gathering *g, const struct party_now *now, char *buf,
 	}
 	if (worst != NULL) {
 		addr = addr_from_ipv4(worst->seen.code);
-		n = snprintf(buf, size, "%s is listed by %s (%s)",
-		    subject_text(board_subject(g->board, worst->subject),
-		    subject), zone_of(g, worst), worst->seen.name[0] != '\0' ?
+		n = snprintf(buf, size, "listed by %s (%s)",
+		    zone_of(g, worst), worst->seen.name[0] != '\0' ?
 		    worst->seen.name : addr_text(&addr, code));
 		if (count > 1 && n > 0 && (size_t)n < size)
 			n += snprintf(buf + n, size - (size_t)n,
-			    ", %zu listings in all", count);
+			    " and %zu more", count - 1);
 		if (state == STATE_SENDING && n > 0 && (size_t)n < size)
 			snprintf(buf + n, size - (size_t)n,
-			    ", which is not enough to stop");
+			    ", not enough to stop");
 	} else if (state == STATE_STOPPED) {
-		snprintf(buf, size, "no longer listed; waiting until it has "
-		    "stayed so for long enough");
+		snprintf(buf, size, "no longer listed; it has to stay so for "
+		    "a while");
 	} else if (state == STATE_PROBATION) {
 		snprintf(buf, size, "no longer listed; a growing share of "
 		    "the mail goes out");
 	} else if (now->blind) {
 		snprintf(buf, size, "nothing is known against it, but not "
-		    "every list can be seen");
+		    "every list is seen");
 	} else {
 		snprintf(buf, size, "nothing is known against it");
 	}
