@@ -657,6 +657,7 @@ gather(struct redis *r)
 	if (all->outline == NULL || all->outline->policy != policy) {
 		outline_free(all->outline);
 		all->outline = outline_new(r, policy);
+		all->names_written = false;
 	}
 	g.policy = policy;
 	g.outline = all->outline;
@@ -1078,18 +1079,47 @@ redis_put_event(struct redis *r, const struct board_event *event)
 
 /*
  * An egress that was renamed while the daemon or Redis was away has left its
- * state behind, which would be shown for ever.  So after each connect all
- * states are looked at, one after the other, and those that this host wrote
- * and has no more are removed.
+ * state behind, which would be shown for ever.  So each host keeps the names
+ * that it has states of, and after each connect those that it has no more
+ * are looked at, and removed if this host wrote them last.  With hundreds of
+ * hosts nobody could look at all states.
  */
+#define NAMES_END	"1000000"	/* for GETRANGE; less than a reply */
+
+static char *
+names_key(const struct redis *r)
+{
+	return xasprintf("%snames:%s", r->conf.prefix, r->host);
+}
+
+/* The names of now, a line each. */
 static void
-sweep_host_cb(void *ctx, void *arg, const struct redis_reply *reply)
+put_names(const struct redis *r, struct evbuffer *out)
+{
+	const struct policy *p = r->m.outline->policy;
+	size_t i;
+
+	for (i = 0; i < p->egress_count; i++)
+		evbuffer_add_printf(out, "%s\n", p->egress[i].name);
+	for (i = 0; i < p->domain_count; i++)
+		evbuffer_add_printf(out, "domain:%s\n", p->domains[i].name);
+	evbuffer_add(out, "", 1);
+}
+
+static const char *
+names_text(struct evbuffer *names)
+{
+	return (const char *)evbuffer_pullup(names, -1);
+}
+
+static void
+old_host_cb(void *ctx, void *arg, const struct redis_reply *reply)
 {
 	struct redis *r = ctx;
-	char *name = r->m.sweep[--r->m.sweep_count];
+	char *name = r->m.old[--r->m.old_count];
 
 	(void)arg;
-	r->m.sweep_sent = false;
+	r->m.names_sent = false;
 	/* Unless there is one by now, or it is another host's. */
 	if (strcmp(reply_text(reply, NULL), r->host) == 0 &&
 	    table_find(&r->m.table, name) == NULL)
@@ -1100,73 +1130,106 @@ sweep_host_cb(void *ctx, void *arg, const struct redis_reply *reply)
 }
 
 static void
-sweep_scan_cb(void *ctx, void *arg, const struct redis_reply *reply)
+take_old_name(struct redis_mirrors *all, const char *name, size_t len)
+{
+	char *key;
+
+	if (len == 0 || len >= BOARD_NAME_MAX)
+		return;
+	key = xasprintf("state:%.*s", (int)len, name);
+	if (table_find(&all->table, key) != NULL) {
+		free(key);
+		return;
+	}
+	all->old = xreallocarray(all->old, all->old_count + 1,
+	    sizeof(*all->old));
+	all->old[all->old_count++] = key;
+}
+
+/* Not worth a trouble: what makes no sense is no names, and replaced. */
+static void
+names_cb(void *ctx, void *arg, const struct redis_reply *reply)
 {
 	struct redis *r = ctx;
 	struct redis_mirrors *all = &r->m;
-	const struct redis_reply *keys = reply_count(reply) == 2 ?
-	    reply_at(reply, 1) : NULL;
-	size_t i, len, prefix = strlen(r->conf.prefix);
-	const char *name, *cursor;
+	struct evbuffer *now;
+	const char *text, *end;
 
 	(void)arg;
-	all->sweep_sent = false;
-	cursor = keys != NULL ? reply_text(reply_at(reply, 0), NULL) : "0";
-	/* Not worth a trouble: an answer without sense ends it. */
-	text_copy(all->sweep_cursor, sizeof(all->sweep_cursor),
-	    strcmp(cursor, "0") != 0 ? cursor : "");
-	for (i = 0; keys != NULL && i < reply_count(keys); i++) {
-		name = reply_text(reply_at(keys, i), &len);
-		if (len <= prefix || len > prefix + BOARD_NAME_MAX ||
-		    strncmp(name, r->conf.prefix, prefix) != 0 ||
-		    strncmp(name + prefix, "state:", 6) != 0 ||
-		    strlen(name) != len ||
-		    table_find(&all->table, name + prefix) != NULL)
-			continue;
-		all->sweep = xreallocarray(all->sweep, all->sweep_count + 1,
-		    sizeof(*all->sweep));
-		all->sweep[all->sweep_count++] = xstrdup(name + prefix);
+	all->names_sent = false;
+	all->names_read = true;
+	text = reply_kind(reply) == REPLY_STRING ? reply_text(reply, NULL) :
+	    "";
+	if (all->outline != NULL && (now = evbuffer_new()) != NULL) {
+		put_names(r, now);
+		all->names_written = strcmp(text, names_text(now)) == 0;
+		evbuffer_free(now);
 	}
+	for (; (end = strchr(text, '\n')) != NULL; text = end + 1)
+		take_old_name(all, text, (size_t)(end - text));
 	redis_kick(r);
 }
 
 static void
-send_sweep(struct redis *r)
+names_set_cb(void *ctx, void *arg, const struct redis_reply *reply)
 {
-	struct redis_mirrors *all = &r->m;
-	char *text;
+	struct redis *r = ctx;
+	char error[REDIS_TEXT_MAX];
 
-	/* What there is must be known first. */
-	if (all->outline == NULL || r->draining || all->sweep_sent ||
-	    !redis_lane_open(&all->lane))
-		return;
-	if (!all->swept) {
-		all->swept = true;
-		strcpy(all->sweep_cursor, "0");
-	}
-	if (all->sweep_count > 0) {
-		text = xasprintf("%s%s", r->conf.prefix,
-		    all->sweep[all->sweep_count - 1]);
-		redis_conn_sendl(r->data, sweep_host_cb, NULL, "HGET", text,
-		    "host", NULL);
-	} else if (all->sweep_cursor[0] != '\0') {
-		text = redis_pattern(r->conf.prefix, "state:");
-		redis_conn_sendl(r->data, sweep_scan_cb, NULL, "SCAN",
-		    all->sweep_cursor, "MATCH", text, "COUNT", "1000", NULL);
-	} else {
+	(void)arg;
+	r->m.names_sent = false;
+	if (reply_kind(reply) != REPLY_ERROR) {
+		redis_lane_taken(r, &r->m.lane);
 		return;
 	}
-	all->sweep_sent = true;
-	free(text);
+	r->m.names_written = false;
+	redis_error_text(r, reply, error);
+	if (!redis_hopeless(r, error))
+		redis_lane_refused(r, &r->m.lane, error);
 }
 
 static void
-sweep_lost(struct redis *r)
+send_names(struct redis *r)
 {
-	while (r->m.sweep_count > 0)
-		free(r->m.sweep[--r->m.sweep_count]);
-	r->m.sweep_sent = r->m.swept = false;
-	r->m.sweep_cursor[0] = '\0';
+	struct redis_mirrors *all = &r->m;
+	struct evbuffer *now;
+	char *key;
+
+	/* What there is must be known first. */
+	if (all->outline == NULL || r->draining || all->names_sent ||
+	    !redis_lane_open(&all->lane))
+		return;
+	if (!all->names_read) {
+		key = names_key(r);
+		redis_conn_sendl(r->data, names_cb, NULL, "GETRANGE", key,
+		    "0", NAMES_END, NULL);
+	} else if (all->old_count > 0) {
+		key = xasprintf("%s%s", r->conf.prefix,
+		    all->old[all->old_count - 1]);
+		redis_conn_sendl(r->data, old_host_cb, NULL, "HGET", key,
+		    "host", NULL);
+	} else if (!all->names_written && TAILQ_EMPTY(&all->dirty) &&
+	    !all->batch_sent && (now = evbuffer_new()) != NULL) {
+		/* The old ones are gone, so their names are not needed. */
+		key = names_key(r);
+		put_names(r, now);
+		redis_conn_sendl(r->data, names_set_cb, NULL, "SET", key,
+		    names_text(now), NULL);
+		evbuffer_free(now);
+		all->names_written = true;
+	} else {
+		return;
+	}
+	all->names_sent = true;
+	free(key);
+}
+
+static void
+names_lost(struct redis *r)
+{
+	while (r->m.old_count > 0)
+		free(r->m.old[--r->m.old_count]);
+	r->m.names_sent = r->m.names_read = r->m.names_written = false;
 }
 
 /* --- the whole --------------------------------------------------------- */
@@ -1176,7 +1239,7 @@ mirror_pump(struct redis *r)
 {
 	send_mirrors(r);
 	send_events(r);
-	send_sweep(r);
+	send_names(r);
 }
 
 bool
@@ -1198,6 +1261,7 @@ mirror_unknown(struct redis *r)
 		m->stopped_have = m->egress != NULL ? STOPPED_UNKNOWN : 0;
 		mirror_queue(r, m);
 	}
+	r->m.names_written = false;
 	fleet_unknown(r);
 	redis_kick(r);
 }
@@ -1214,7 +1278,7 @@ mirror_lost(struct redis *r)
 	all->batch_count = all->events_sent = 0;
 	TAILQ_FOREACH(e, &all->events, link)
 		e->sent = false;
-	sweep_lost(r);
+	names_lost(r);
 	all->lane.retry_ms = all->lane.delay_ms = 0;
 	all->event_lane.retry_ms = all->event_lane.delay_ms = 0;
 }
@@ -1243,7 +1307,7 @@ mirror_clear(struct redis *r)
 		mirror_free(r, m);
 	table_clear(&r->m.table);
 	outline_free(r->m.outline);
-	sweep_lost(r);
-	free(r->m.sweep);
+	names_lost(r);
+	free(r->m.old);
 	free(r->m.batch);
 }

@@ -138,11 +138,10 @@ struct redis_mirrors {
 	char		 mode[16];
 	int64_t		 started;	/* Unix seconds */
 	/* Looking for keys of ours that are of no egress any more. */
-	bool		 swept;		/* or under way */
-	char		 sweep_cursor[24];	/* "": no SCAN is under way */
-	bool		 sweep_sent;
-	char		**sweep;	/* names to be looked at */
-	size_t		 sweep_count;
+	bool		 names_read, names_written;	/* names:<host> */
+	bool		 names_sent;	/* a request about them */
+	char		**old;		/* names to be looked at */
+	size_t		 old_count;
 };
 
 struct redis_fleet {

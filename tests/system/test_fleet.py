@@ -156,14 +156,22 @@ def test_the_state_of_an_egress_with_another_name_goes(two, redis):
         c.exists("mailbrake:state:mx2"))
     one.must("stop", "mx1")
     redis.wait_key(lambda c: c.zscore("mailbrake:stopped", "mx1"))
+    names = "mailbrake:names:mx1.brake.test"
+    redis.wait_key(lambda c: c.get(names) == "mx1\n")
     one.stop()
     one.write_conf({"egress": ({"name": "out-1", "addresses":
         ["203.0.113.1"], "transport": "mx1"},)})
+    # With many hosts it may not look at the states of all of them.
+    for n in range(50):
+        redis.client().hset("mailbrake:state:far%d" % n, "host", "far")
+    redis.client().config_resetstat()
     one.start()
     redis.wait_key(lambda c: c.exists("mailbrake:state:out-1") and
         not c.exists("mailbrake:state:mx1") and
         c.zscore("mailbrake:stopped", "mx1") is None)
     assert redis.client().exists("mailbrake:state:mx2"), "another host's"
+    redis.wait_key(lambda c: c.get(names) == "out-1\n")
+    assert redis.client().info("commandstats")["cmdstat_hget"]["calls"] < 10
 
 
 def test_an_egress_that_simply_sends_takes_little_room(two, redis):
