@@ -32,6 +32,8 @@
 #include "store/sentinel.h"
 
 #define REPLY_BYTES		(1024 * 1024)
+#define SCANS_FEW		10	/* of 1000 keys each */
+#define READ_FACTOR_MAX		20	/* ten minutes */
 #define PENDING_MAX		2048
 #define FLAPS_MAX		3
 #define PASSWORD_MAX		1024
@@ -896,6 +898,20 @@ poll_wait(const struct redis *r)
 	return took * 4 > r->pace.poll ? took * 4 : r->pace.poll;
 }
 
+/* With tracking, a full read only finds what a notice did not tell.  It goes
+ * over all keys, and there are as many as hosts: a fleet of hundreds that did
+ * so at the usual pace would keep Redis busy with nothing else. */
+static int64_t
+read_wait(const struct redis *r)
+{
+	int64_t factor = r->o.scans / SCANS_FEW;
+
+	if (r->way == WAY_POLLING)
+		return poll_wait(r);
+	return r->pace.full_read * (factor < 1 ? 1 :
+	    factor > READ_FACTOR_MAX ? READ_FACTOR_MAX : factor);
+}
+
 /* Words stay in force that Redis does not have any more. */
 static void
 say_kept(struct redis *r, size_t kept)
@@ -933,8 +949,7 @@ redis_read_done(struct redis *r, size_t kept)
 		r->o.full_again = false;
 		redis_want_full_read(r);
 	} else {
-		arm(r->read_timer, r->way == WAY_POLLING ? poll_wait(r) :
-		    r->pace.full_read);
+		arm(r->read_timer, read_wait(r));
 	}
 }
 

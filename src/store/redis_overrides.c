@@ -879,6 +879,7 @@ static void
 send_scan(struct redis *r)
 {
 	r->o.scan_sent = true;
+	r->o.scans++;
 	redis_conn_sendl(r->data, scan_cb, NULL, "SCAN", r->o.cursor, "MATCH",
 	    r->o.pattern, "COUNT", SCAN_COUNT, NULL);
 }
@@ -895,6 +896,7 @@ overrides_read_all(struct redis *r)
 	o->full = o->scanning = true;
 	o->full_since_ms = clock_mono_ms();
 	o->full_life = o->life;
+	o->scans = 0;
 	strcpy(o->cursor, "0");
 	redis_kick(r);
 }

@@ -29,7 +29,8 @@ struct redis_pace {
 	int	 connect;	/* until a connection stands */
 	int	 answer;	/* until a request is answered */
 	int	 heartbeat;
-	int	 full_read;	/* between full reads, when tracking */
+	int	 full_read;	/* between full reads, when tracking; longer
+				 * with many keys, see read_wait() */
 	int	 full_gap;	/* at least, when somebody asks for them */
 	int	 poll;		/* the same when polling */
 	int	 full_read_max;	/* one full read is hopeless after */
@@ -90,6 +91,7 @@ struct redis_overrides {
 	bool		 full_again;	/* another is wanted after it */
 	bool		 scanning;	/* its SCAN has not ended */
 	bool		 scan_sent;
+	unsigned int	 scans;		/* so many so far */
 	char		 cursor[24];
 	size_t		 full_left;	/* targets of it not read yet */
 	int64_t		 full_since_ms;	/* monotonic */
