@@ -8,7 +8,9 @@
  * fields apart by tabs; the time is the monotonic clock's, in seconds, and
  * n counts the transactions:
  *
- *	M n time source helo sender	MAIL: a delivery begins
+ *	M n time source helo sender	MAIL of a delivery, and when that began:
+ *					its connection was made, or for a
+ *					further one on that, its MAIL came
  *	A n time id recipients		taken; id is the message's subject
  *	R n time id recipients		refused after its data
  *	X n time			given up by the client
@@ -57,6 +59,7 @@ struct session {
 	bool			 begun;	/* MAIL was said */
 	unsigned long		 n;
 	int64_t			 begun_us;
+	int64_t			 connected_us;	/* 0: it was used before */
 	char			 source[64];
 	char			 helo[300];
 	char			 id[ID_BYTES];
@@ -148,7 +151,11 @@ command(struct session *s, char *line)
 		s->begun = true;
 		s->begun_us = now_us();
 		s->id[0] = s->recipients[0] = '\0';
-		note_begin('M', s, s->begun_us);
+		/* Who was let out and connects may wait long for a busy
+		 * processor until he says so. */
+		note_begin('M', s, s->connected_us != 0 ? s->connected_us :
+		    s->begun_us);
+		s->connected_us = 0;
 		fprintf(record, "\t%s\t%s\t%s\n", s->source, s->helo,
 		    mailbox(line));
 		say(s, "250 2.1.0 ok");
@@ -263,6 +270,7 @@ accept_cb(struct evconnlistener *lev, evutil_socket_t fd,
 		fprintf(stderr, "fast_sink: out of memory\n");
 		exit(1);
 	}
+	s->connected_us = now_us();
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (evutil_inet_ntop(sa->sa_family, sa->sa_family == AF_INET6 ?
 	    (void *)&((struct sockaddr_in6 *)sa)->sin6_addr :

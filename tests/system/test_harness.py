@@ -252,6 +252,17 @@ def test_the_fast_sink_writes_down_what_comes_and_when(place):
         s.sendall(b"HELO x\r\nMAIL FROM:<>\r\nDATA\r\nSubject: half\r\n")
         wait_for(lambda: fast.under_way() == 1, 5)
     wait_for(lambda: fast.read()[-1].end == "X", 5)
+    # A delivery begins with its connection, the next one on that by itself.
+    before = len(fast.read())
+    with socket.create_connection((fast.address, fast.port)) as s:
+        s.recv(100)
+        connected = time.monotonic()
+        s.sendall(b"HELO x\r\nMAIL FROM:<>\r\n")
+        wait_for(lambda: fast.under_way() == 1, 5)
+        s.sendall(b"RSET\r\nMAIL FROM:<>\r\n")
+        wait_for(lambda: len(fast.read()) == before + 2, 5)
+    first, second = fast.read()[-2:]
+    assert first.begun < connected < second.begun
 
 
 def test_mail_that_postfix_refuses_is_told(postfix):

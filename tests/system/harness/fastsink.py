@@ -10,7 +10,8 @@ PROGRAM = BUILD / "tests/bench/fast_sink"
 
 
 class Delivery:
-    """One MAIL to a sink.  Times are time.monotonic()'s."""
+    """One MAIL to a sink.  Times are time.monotonic()'s.  It has begun when
+    its connection was made; a further one on that, with its MAIL."""
     __slots__ = ("begun", "source", "helo", "sender", "ended", "end", "id",
         "recipients")
 
