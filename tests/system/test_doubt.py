@@ -242,4 +242,4 @@ def test_the_log_names_a_sick_list_once(brake, bl):
     mark = d.mark()
     bl.mode = "healthy"
     d.wait_health("usable")
-    assert d.logged(r"bl\.test", since=mark)
+    d.wait_log(r"bl\.test", since=mark)

@@ -218,7 +218,7 @@ def test_policy_listed_policy(quick, dns, bl):
     bl.add("203.0.113.1", "127.0.0.10")
     e = d.wait_state("sending")
     assert [x["kind"] for x in e["listings"]] == ["policy"]
-    assert d.logged("listed no longer, but noted")
+    d.wait_log("listed no longer, but noted")
 
 
 def test_unknown_then_listed_then_unknown(quick, bl):

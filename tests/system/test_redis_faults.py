@@ -557,7 +557,7 @@ def test_trouble_with_the_state_file(place, brake, postfix, sink):
             d.state_path.write_bytes(damage(d.state_path.read_bytes()))
             mark = d.mark()
             d.start()
-            assert d.logged("cannot be used", since=mark)
+            d.wait_log("cannot be used", since=mark)
             assert words(d)["domain:" + STOPPED] == "stop"
             traffic.wait(1)
         save()

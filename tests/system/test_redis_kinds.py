@@ -193,7 +193,7 @@ def test_tls_to_somebody_else(place, brake, ca, names, settings, why):
         "password": None}})
     d.must("reload")
     connected(d)
-    assert d.logged("redis.tls.verify = false")
+    d.wait_log("redis.tls.verify = false")
 
 
 def test_tls_files_that_cannot_be_used(place, brake, ca):

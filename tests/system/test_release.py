@@ -28,7 +28,7 @@ def test_clean_answers_release(stopped, bl):
     e = stopped.wait_state("sending")
     assert e["listings"] == [] and e["score"] == 0
     assert ask(stopped) == "DUNNO"
-    assert stopped.logged("mx1.*sending")
+    stopped.wait_log("mx1.*sending")
 
 
 def test_one_clean_answer_is_not_enough(brake, bl):

@@ -238,7 +238,7 @@ def test_who_said_it_is_kept(brake):
     d.must("stop", "mx1", "--reason", "drill")
     word, = d.status()["overrides"]
     assert "root" in str(word) or "uid 0" in str(word)
-    assert d.logged("mx1.*drill")
+    d.wait_log("mx1.*drill")
 
 
 # -- check: needs no daemon
