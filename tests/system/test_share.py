@@ -295,3 +295,19 @@ def test_a_lease_without_an_end_gets_one(fleet, redis):
     with redis.client() as c:
         c.set(LEASE, "mx9.brake.test 999")
     wait_holder(redis, one, two)
+
+
+def test_thousands_need_no_leases_alone(place, brake, redis):
+    """They would be a third of what is kept there."""
+    many = ["198.51.%d.%d" % (n // 200, n % 200 + 1) for n in range(1001)]
+    one = Host(place, brake, redis, 1)
+    one.d.write_conf({"egress": ({"name": "mx1", "addresses": many,
+        "transport": "smtp"},), "check": {"interval": "5s"}})
+    one.start()
+    one.bl.wait_sweeps(1, 30)
+    with redis.client() as c:
+        assert not c.keys("mailbrake:lease:*")
+        two = Host(place, brake, redis, 2).start()
+        wait_holder(redis, two)
+        wait_for(lambda: len(c.keys("mailbrake:lease:198.*")) == 1001, 40,
+            "leases of all, now that there are two")
