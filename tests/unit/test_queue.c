@@ -90,8 +90,9 @@ whose_cb(void *ctx, const char *egress, const char *sender,
 static void
 open_queue(bool observe)
 {
-	struct queue_conf conf = { .whose = whose_cb, .gate = { .table = gate_path,
-	    .given = true, .retry_ms = 20 }, .observe = observe };
+	struct queue_conf conf = { .whose = whose_cb,
+	    .gate = { .table = gate_path, .given = true, .retry_ms = 20 },
+	    .observe = observe };
 
 	queue = queue_new(base, children, &conf, event_cb, NULL);
 }
