@@ -30,6 +30,7 @@
 #include "conf/config_schema.h"
 #include "core/board.h"
 #include "core/incident.h"
+#include "core/misread.h"
 #include "core/share.h"
 #include "front/control.h"
 #include "front/hooks.h"
@@ -61,6 +62,7 @@ struct daemon {
 	struct redis		*redis;
 	char			*redis_memory;	/* of an earlier one */
 	struct share		*share;
+	struct misreads		 misreads;
 	struct control_node	*fleet;		/* for one answer */
 	struct statefile	*state;
 	struct incidents	*incidents;
@@ -248,17 +250,27 @@ ways_cb(void *ctx, const char *text)
 /* --- Redis ------------------------------------------------------------- */
 
 static void
+misread(struct daemon *d, const char *target, const char *text)
+{
+	misread_add(&d->misreads, target, text);
+	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: %s", text);
+}
+
+static void
 redis_override_cb(void *ctx, const struct override *o)
 {
 	struct daemon *d = ctx;
-	char target[BOARD_NAME_MAX];
+	char target[BOARD_NAME_MAX], text[2 * BOARD_NAME_MAX];
 	const char *why;
 
-	if (!board_override(d->board, o, clock_wall_ms(), &why))
-		board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: "
-		    "override:%s changes nothing: the target %s",
-		    text_clean(target, sizeof(target), o->target,
-		    strlen(o->target)), why);
+	misread_remove(&d->misreads, o->target);
+	if (!board_override(d->board, o, clock_wall_ms(), &why) &&
+	    o->word != WORD_NONE) {
+		snprintf(text, sizeof(text), "override:%s changes nothing: "
+		    "the target %s", text_clean(target, sizeof(target),
+		    o->target, strlen(o->target)), why);
+		misread(d, o->target, text);
+	}
 	settle_soon(d);
 }
 
@@ -266,10 +278,12 @@ static void
 redis_bad_cb(void *ctx, const char *target, const char *value)
 {
 	struct daemon *d = ctx;
+	char text[2 * BOARD_NAME_MAX];
 
-	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: "
-	    "override:%s is not understood and changes nothing: \"%s\"; write "
-	    "\"stop\" or \"send\", then a reason if you like", target, value);
+	snprintf(text, sizeof(text), "override:%s is not understood and "
+	    "changes nothing: \"%s\"; write \"stop\" or \"send\", then a "
+	    "reason if you like", target, value);
+	misread(d, target, text);
 	settle_soon(d);
 }
 
@@ -549,6 +563,7 @@ reload(struct daemon *d, char **said)
 		redis_finish(d->redis, REDIS_GOODBYE_MS);
 		note_redis(d);
 		redis_free(d->redis);
+		misread_clear(&d->misreads);
 		d->redis = NULL;
 	}
 	ways_configure(d->ways, new);
@@ -660,7 +675,6 @@ op_store(void *ctx, struct control_store *out)
 		}
 	}
 	if (d->redis != NULL && d->conf->redis_share) {
-		out->shares = true;
 		share_count(d->share, clock_mono_ms(), &held, &out->left);
 		out->no_leases = redis_share_trouble(d->redis);
 	}
@@ -728,6 +742,14 @@ op_resolver_fault(void *ctx)
 	struct daemon *d = ctx;
 
 	return d->checker != NULL ? checker_resolver_fault(d->checker) : NULL;
+}
+
+static const struct misreads *
+op_misreads(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return &d->misreads;
 }
 
 static int64_t
@@ -910,6 +932,7 @@ start_fronts(struct daemon *d)
 		.store = op_store,
 		.front_where = op_front_where,
 		.resolver_fault = op_resolver_fault,
+		.misreads = op_misreads,
 		.daily = op_daily,
 		.identity = op_identity,
 		.gate = op_gate,
@@ -1105,6 +1128,7 @@ finish(struct daemon *d)
 	statefile_save(d->state, d->board);
 	redis_free(d->redis);
 	share_free(d->share);
+	misread_clear(&d->misreads);
 	free(d->redis_memory);
 	free(d->fleet);
 	statefile_close(d->state, STATE_GOODBYE_MS);

@@ -404,12 +404,16 @@ warnings(const struct page *p)
 	const json_t *store = part(p, "store"), *e;
 	const char *redis = show_text(store, "redis");
 	const char *file_error = show_text(store, "state_file_error");
+	const json_t *misread;
 	size_t i;
 
 	if (p->observe)
 		screen_say(p->screen, 0, 2, PAINT_WARN, "! OBSERVE MODE: all "
 		    "mail passes. To brake for real set mode = \"enforce\" in "
 		    "%s.", show_text(p->status, "config_file"));
+	json_array_foreach(part(p, "not_understood"), i, misread)
+		screen_say(p->screen, 0, 2, PAINT_WARN, "! %s.",
+		    show_text(misread, "text"));
 	warn_fronts(p);
 	ways_warn(p->screen, p->status);
 	warn_lists(p);

@@ -42,6 +42,7 @@
 
 #include "base/endpoint.h"
 #include "core/board.h"
+#include "core/misread.h"
 #include "core/incident.h"
 #include "front/front.h"
 
@@ -53,7 +54,6 @@ struct control_store {
 	const char	*redis;	/* "off", "connected", "connecting", "down" */
 	const char	*why;		/* for people */
 	const char	*way;		/* "tracking", "polling" */
-	bool		 shares;	/* who asks the lists */
 	size_t		 left;		/* subjects that others ask about */
 	const char	*no_leases;	/* why there are none; NULL or "" */
 	const char	*state_file;
@@ -126,6 +126,8 @@ struct control_ops {
 
 	/* What all lists that fail have in common; NULL if nothing. */
 	const char	*(*resolver_fault)(void *ctx);
+	/* Overrides that change nothing. */
+	const struct misreads *(*misreads)(void *ctx);
 	/* Questions a day about a list, by its index. */
 	int64_t		(*daily)(void *ctx, size_t list);
 	/* The gate file; out is zeroed before. */

@@ -530,9 +530,11 @@ warn_egresses(struct page *p, size_t *n)
 static void
 warnings(struct page *p)
 {
-	const json_t *store = part(p, "store");
-	size_t n = 0;
+	const json_t *store = part(p, "store"), *misread;
+	size_t n = 0, i;
 
+	json_array_foreach(part(p, "not_understood"), i, misread)
+		warn(p, &n, "%s.", show_text(misread, "text"));
 	warn_fronts(p, &n);
 	warn_ways(p, &n);
 	warn_lists(p, &n);

@@ -442,6 +442,23 @@ new_pools(struct board *board, int64_t now_ms)
 }
 
 static json_t *
+new_misreads(const struct control_ops *ops, void *ctx)
+{
+	const struct misreads *m = ops->misreads != NULL ?
+	    ops->misreads(ctx) : NULL;
+	json_t *array = json_array(), *o;
+	size_t i;
+
+	for (i = 0; m != NULL && i < m->count; i++) {
+		o = json_object();
+		put_text(o, "target", m->v[i].target);
+		put_text(o, "text", m->v[i].text);
+		json_array_append_new(array, o);
+	}
+	return array;
+}
+
+static json_t *
 new_store(const struct control_ops *ops, void *ctx)
 {
 	struct control_store store = { .redis = "off" };
@@ -451,8 +468,7 @@ new_store(const struct control_ops *ops, void *ctx)
 	put_text(o, "redis", store.redis);
 	put_filled(o, "why", store.why);
 	put_filled(o, "way", store.way);
-	if (store.shares)
-		put(o, "left_to_others", json_integer((json_int_t)store.left));
+	put_int(o, "left_to_others", (int64_t)store.left);
 	put_filled(o, "no_leases", store.no_leases);
 	put_filled(o, "state_file", store.state_file);
 	put_filled(o, "state_file_error", store.state_file_error);
@@ -498,6 +514,7 @@ report_status(struct board *board, const struct control_ops *ops,
 	put(o, "domains", domains);
 	put(o, "lists", lists);
 	put(o, "overrides", overrides);
+	put(o, "not_understood", new_misreads(ops, ctx));
 	put(o, "store", new_store(ops, ctx));
 	put(o, "fronts", fronts);
 	put(o, "maps", new_maps());
@@ -545,7 +562,7 @@ new_node(const struct control_node *node)
 	put(o, "same_rules", json_boolean(node->same_rules));
 	put_int(o, "overrides", (int64_t)node->overrides);
 	put(o, "same_overrides", json_boolean(node->same_overrides));
-	put(o, "leases", json_integer((json_int_t)node->leases));
+	put_int(o, "leases", (int64_t)node->leases);
 	return o;
 }
 

@@ -261,3 +261,21 @@ def test_a_full_redis_keeps_overrides_working(kept, redis):
     kept.must("send", "mx1")
     assert ask(kept) == "DUNNO"
     assert kept.running()
+
+
+def test_what_is_not_understood_is_in_the_status(place, brake, redis):
+    d = brake(settings={"redis": {"server": redis.server}})
+    connected(d)
+    redis.cli("SET", "mailbrake:override:mx1", "halt!")
+    redis.cli("SET", "mailbrake:override:domain:a b", "stop")
+    wait_for(lambda: len(d.status()["not_understood"]) == 2, 5,
+        lambda: "both, is %s" % d.status()["not_understood"])
+    text = " ".join(d.must("status").split())
+    assert 'override:mx1 is not understood and changes nothing: "halt!"; ' \
+        'write "stop" or "send"' in text
+    assert "override:domain:a b changes nothing: the target" in text
+    assert d.egress()["state"] == "sending"
+    redis.cli("SET", "mailbrake:override:mx1", "stop")
+    redis.cli("DEL", "mailbrake:override:domain:a b")
+    wait_for(lambda: not d.status()["not_understood"], 5, "neither")
+    assert d.egress()["override"]
