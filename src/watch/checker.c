@@ -22,6 +22,7 @@
 #define WAITING_MAX	1000	/* questions, before another list begins */
 #define HURRY_MAX	100	/* subjects that may be asked out of turn */
 #define WAIT_MS		200
+#define FRUITLESS_MAX	5	/* second looks in a row, see look_on() */
 #define PREFER_AGAIN	10	/* rounds, until the first resolver is tried */
 #define DAY_MS		86400000LL
 #define RATE_MIN	200	/* questions a second that nobody minds */
@@ -38,6 +39,7 @@ struct beat {
 	size_t		*doubtful;	/* subjects that want a second look */
 	size_t		 doubtful_count;
 	size_t		 doubtful_server;	/* that gave the first look */
+	int		 fruitless;	/* second looks before the next one */
 	bool		 busy;		/* a round of the sweep is under way */
 	bool		 hurried;	/* ... or about to begin out of turn */
 	bool		 looking;	/* ... or a second look */
@@ -63,6 +65,7 @@ struct errand {
 	size_t		 tried;		/* resolvers asked so far */
 	int64_t		 began_ms;	/* monotonic */
 	bool		 second_look;
+	int		 fruitless;	/* of the beat */
 	enum health	 first_health;	/* of the resolver asked first */
 	size_t		 first_server;
 	char		 first_reason[BOARD_REASON_MAX];
@@ -257,6 +260,26 @@ report(struct errand *e, const struct round_result *r)
 			break;
 		}
 		tell_others(b, e->subjects[i], &r->answers[i]);
+	}
+}
+
+/* A second look that got no answer, as when a datagram was lost, is made once
+ * more after the same delay: in an interval's time would be late. */
+static void
+look_on(struct errand *e, const struct round_result *r)
+{
+	struct beat *b = e->beat;
+	size_t i;
+
+	if (!e->second_look || e->fruitless >= FRUITLESS_MAX)
+		return;
+	for (i = 0; i < r->count; i++) {
+		if (r->health == HEALTH_USABLE &&
+		    r->answers[i].kind != ANS_FAILED)
+			continue;
+		want_look(b, e->subjects[i], b->doubtful_server,
+		    b->checker->confirm_delay_ms);
+		b->fruitless = e->fruitless + 1;
 	}
 }
 
@@ -479,6 +502,7 @@ round_done(void *ctx, const struct round_result *r)
 		found_usable(e);
 		tell_round(e, true);
 		report(e, r);
+		look_on(e, r);
 		errand_done(e);
 		if (!any_busy(c))
 			tell_health(c);
@@ -500,6 +524,7 @@ round_done(void *ctx, const struct round_result *r)
 		found_unusable(e);
 		tell_round(e, false);
 	}
+	look_on(e, r);
 	errand_done(e);
 	if (!any_busy(c))
 		tell_health(c);
@@ -572,6 +597,8 @@ again_cb(evutil_socket_t fd, short what, void *arg)
 	e->count = b->doubtful_count;
 	b->doubtful = NULL;
 	b->doubtful_count = 0;
+	e->fruitless = b->fruitless;
+	b->fruitless = 0;
 	/* Another resolver first; its own again only when none answers. */
 	e->server = (b->doubtful_server + 1) %
 	    resolver_server_count(b->checker->resolver);

@@ -193,6 +193,20 @@ def test_a_listing_whose_second_look_fails_does_not_stop(brake, bl):
     stays_sending(d, bl)
 
 
+def test_a_second_look_without_an_answer_is_made_again(brake, bl):
+    """Soon, not with the next sweep."""
+    bl.add("203.0.113.1")
+    d = brake(start=False, settings={"check": {"interval": "1h",
+        "confirm_delay": "3s", "timeout": "200ms", "tries": 1}})
+    d.start()
+    d.wait_log("not confirmed yet")
+    bl.mode = "silent"
+    bl.wait_query("203.0.113.1", count=2)
+    assert d.egress()["state"] == "sending"
+    bl.mode = "healthy"
+    d.wait_state("stopped")
+
+
 def test_a_listing_is_not_counted_before_its_second_look(brake, bl):
     bl.add("203.0.113.1")
     d = brake(settings={"check": {"confirm_delay": "30s"}})
