@@ -1,7 +1,7 @@
 """DNS is gone for a day, while mail comes: nobody is stopped, nobody let
 out, and neither memory nor log nor state file grow.
 
-The daemon's clocks go on by leaps of less than two minutes; Postfix, Redis and
+The daemon's clocks go on by leaps of some minutes; Postfix, Redis and
 the mail live in real time.
 """
 
@@ -19,7 +19,7 @@ from harness.traffic import STOPPED, Traffic
 
 KEY = "mailbrake:override:"
 HOUR = 3600
-LEAP = 110
+LEAP = 200
 
 
 def connected(d):
@@ -130,7 +130,8 @@ def test_a_day(place, brake, clock, dns, bl, redis, postfix, sink):
                 d.start(env=clock.env())
                 connected(d)
                 assert states() == before
-            traffic.wait(1)
+            if hour % 4 == 3:
+                traffic.wait(1)
         for e in d.status()["egress"]:
             assert e["blind"], e
         assert share(d) == seen
