@@ -1624,6 +1624,70 @@ test_put_while_away(void **v)
 	finish();
 }
 
+/* The connection breaks while it is written, and somebody stops it. */
+static void
+test_put_while_it_breaks(void **v)
+{
+	(void)v;
+	begin();
+	pace.answer = 400;
+	connected();
+	rule(0, "SET", NULL, 1);
+	put("mx1", WORD_SEND, 0, "ours");
+	until(server.rules[0].used == 1);
+	item_set(OVERRIDE "mx1", "", "stop theirs", -1);
+	until(strstr(told, "mx1 stop theirs\n"));
+	beats(2);
+	assert_string_equal(value_of(OVERRIDE "mx1", ""), "stop theirs");
+	finish();
+}
+
+/* A notice never came: everything is read now and then. */
+static void
+test_notice_missed(void **v)
+{
+	(void)v;
+	begin();
+	pace.full_read = 200;
+	connected();
+	item_set(OVERRIDE "mx1", "", "stop", -1);
+	until(strstr(told, "mx1 stop\n"));
+	item_remove(OVERRIDE "mx1", NULL);
+	until(strstr(told, "mx1 auto\n"));
+	finish();
+}
+
+#define HOUR_MS	3600000
+
+/* The wall clock of the process goes on here, so what has moved shows. */
+static void
+test_clock_set(void **v)
+{
+	const struct item *it;
+	size_t scans;
+
+	(void)v;
+	begin();
+	three_words();
+	/* Redis, which counts the ends, is asked at once. */
+	scans = times_in(server.seen, "SCAN");
+	redis_clock_set(store, 10);
+	until(times_in(server.seen, "SCAN") > scans);
+	beats(2);
+	server_shut();
+	until(went == 1);
+	put("mx9", WORD_STOP, clock_wall_ms() + 60000, "waits");
+	redis_clock_set(store, HOUR_MS);
+	forget_items();
+	server_open();
+	until(key_exists(OVERRIDE "mx2") && key_exists(OVERRIDE "mx9"));
+	it = item_find(OVERRIDE "mx2", "");
+	assert_in_range(it->ttl_ms, HOUR_MS + 20000, HOUR_MS + 60010);
+	it = item_find(OVERRIDE "mx9", "");
+	assert_in_range(it->ttl_ms, HOUR_MS + 20000, HOUR_MS + 60010);
+	finish();
+}
+
 static void
 test_put_refused(void **v)
 {
@@ -2337,6 +2401,11 @@ main(void)
 	    test_memory_of_words);
 	unit_claim("our own words are written", test_put);
 	unit_claim("our own words of meanwhile win", test_put_while_away);
+	unit_claim("a stop that was set while our word got lost stands",
+	    test_put_while_it_breaks);
+	unit_claim("a notice that does not come is made up for",
+	    test_notice_missed);
+	unit_claim("ends move with the clock", test_clock_set);
 	unit_claim("a refused word is kept", test_put_refused);
 	unit_claim("a newer word beats a refused one", test_newer_word);
 	unit_claim("the board is mirrored by its differences", test_board);
