@@ -26,66 +26,16 @@
 #include "base/mem.h"
 #include "base/process.h"
 #include "base/text.h"
-#include "conf/config.h"
 #include "conf/config_schema.h"
-#include "core/board.h"
-#include "core/incident.h"
-#include "core/misread.h"
-#include "core/share.h"
-#include "front/control.h"
-#include "front/hooks.h"
+#include "daemon.h"
 #include "front/maps.h"
 #include "front/milter.h"
-#include "front/policy.h"
-#include "front/site.h"
-#include "front/socketmap.h"
-#include "front/ways.h"
 #include "store/incidents.h"
-#include "store/redis.h"
-#include "store/statefile.h"
-#include "watch/checker.h"
 #include "watch/hostroute.h"
-#include "watch/identity.h"
 
 #define REDIS_GOODBYE_MS	500
 #define NAMES_SHARE		8	/* one question in eight is for names */
 #define STATE_GOODBYE_MS	10000
-#define STATE_WORD_MS		500
-#define REDIS_HELLO_MS		1000
-
-struct daemon {
-	struct event_base	*base;
-	struct config		*conf;
-	struct board		*board;
-	struct checker		*checker;
-	struct identity		*identity;
-	struct redis		*redis;
-	char			*redis_memory;	/* of an earlier one */
-	struct share		*share;
-	struct misreads		 misreads;
-	struct control_node	*fleet;		/* for one answer */
-	struct statefile	*state;
-	struct incidents	*incidents;
-	struct control		*control;
-	struct site		*site;
-	struct ways		*ways;
-	struct hooks		*hooks;
-	uint64_t		 test_ticket;	/* who waits for hooks */
-	struct policy_server	*policy;
-	struct socketmap	*socketmap;
-	struct event		*tick;		/* the board's next moment */
-	struct event		*beat;		/* every BOARD_BEAT_MS */
-	struct event		*route;		/* looks at the host's routes */
-	struct event		*soon;		/* settle() once, see there */
-	struct event		*signals[3];
-	char			 host[256];
-	int64_t			 started_ms;
-	bool			 milter_runs;
-	bool			 whole;		/* all parts are there */
-	bool			 redis_said;	/* good or bad, anything */
-	char			 state_error[200];
-	char			 where[FRONT_KINDS][ENDPOINT_TEXT_MAX];
-};
 
 /* --- facts have changed ------------------------------------------------ */
 
@@ -106,8 +56,8 @@ arm_tick(struct daemon *d, int64_t next_ms, int64_t now_ms)
 }
 
 /* The time line, for all who look at it. */
-static void
-show_event(struct daemon *d, const struct board_event *e)
+void
+daemon_show_event(struct daemon *d, const struct board_event *e)
 {
 	if (d->control != NULL)
 		control_event(d->control, e);
@@ -124,7 +74,7 @@ tell(struct daemon *d, const struct board_event *e)
 		log_warnx("%s", e->text);
 	else
 		log_info("%s", e->text);
-	show_event(d, e);
+	daemon_show_event(d, e);
 	if (d->redis != NULL)
 		redis_put_event(d->redis, e);
 }
@@ -188,8 +138,8 @@ follow_clock(struct daemon *d)
 	    duration_text(llabs(step_ms), text));
 }
 
-static void
-settle(struct daemon *d)
+void
+daemon_settle(struct daemon *d)
 {
 	struct board_event e;
 	int64_t now, next;
@@ -214,8 +164,8 @@ settle(struct daemon *d)
 }
 
 /* For what comes in thousands: once, when all that is at hand is read. */
-static void
-settle_soon(struct daemon *d)
+void
+daemon_settle_soon(struct daemon *d)
 {
 	event_active(d->soon, 0, 0);
 }
@@ -223,7 +173,7 @@ settle_soon(struct daemon *d)
 static void
 settle_cb(void *ctx)
 {
-	settle_soon(ctx);
+	daemon_settle_soon(ctx);
 }
 
 static void
@@ -231,7 +181,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	settle(arg);
+	daemon_settle(arg);
 }
 
 /* --- the ways out ------------------------------------------------------ */
@@ -244,135 +194,7 @@ ways_cb(void *ctx, const char *text)
 	if (text != NULL)
 		board_note(d->board, EVENT_QUEUE, clock_wall_ms(), "%s",
 		    text);
-	settle_soon(d);
-}
-
-/* --- Redis ------------------------------------------------------------- */
-
-static void
-misread(struct daemon *d, const char *target, const char *text)
-{
-	misread_add(&d->misreads, target, text);
-	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: %s", text);
-}
-
-static void
-redis_override_cb(void *ctx, const struct override *o)
-{
-	struct daemon *d = ctx;
-	char target[BOARD_NAME_MAX], text[2 * BOARD_NAME_MAX];
-	const char *why;
-
-	misread_remove(&d->misreads, o->target);
-	if (!board_override(d->board, o, clock_wall_ms(), &why) &&
-	    o->word != WORD_NONE) {
-		snprintf(text, sizeof(text), "override:%s changes nothing: "
-		    "the target %s", text_clean(target, sizeof(target),
-		    o->target, strlen(o->target)), why);
-		misread(d, o->target, text);
-	}
-	settle_soon(d);
-}
-
-static void
-redis_bad_cb(void *ctx, const char *target, const char *value)
-{
-	struct daemon *d = ctx;
-	char text[2 * BOARD_NAME_MAX];
-
-	snprintf(text, sizeof(text), "override:%s is not understood and "
-	    "changes nothing: \"%s\"; write \"stop\" or \"send\", then a "
-	    "reason if you like", target, value);
-	misread(d, target, text);
-	settle_soon(d);
-}
-
-static void
-redis_status_cb(void *ctx, enum redis_status status, const char *why)
-{
-	struct daemon *d = ctx;
-	struct board_event e = { .kind = EVENT_NOTE, .at_ms = clock_wall_ms() };
-
-	d->redis_said = true;
-	/* The store has logged it; this is for the time line. */
-	if (status == REDIS_CONNECTED)
-		snprintf(e.text, sizeof(e.text), "Redis: %s", why);
-	else
-		snprintf(e.text, sizeof(e.text), "Redis: not connected, "
-		    "overrides and states go on as they are known here%s%s",
-		    why[0] != '\0' ? ": " : "", why);
-	show_event(d, &e);
-}
-
-static void
-redis_kept_cb(void *ctx, const char *text)
-{
-	struct daemon *d = ctx;
-
-	board_note(d->board, EVENT_NOTE, clock_wall_ms(), "Redis: %s", text);
-	settle_soon(d);
-}
-
-static void
-redis_memory_cb(void *ctx)
-{
-	settle_soon(ctx);
-}
-
-static void
-redis_shared_cb(void *ctx)
-{
-	settle_soon(ctx);
-}
-
-static const struct redis_callbacks redis_calls = {
-	.override = redis_override_cb,
-	.bad_override = redis_bad_cb,
-	.status = redis_status_cb,
-	.kept = redis_kept_cb,
-	.memory = redis_memory_cb,
-	.shared = redis_shared_cb,
-};
-
-static void
-start_redis(struct daemon *d)
-{
-	const struct config *c = d->conf;
-	struct redis_conf rc = { .server = c->redis_server,
-	    .prefix = c->redis_prefix, .username = c->redis_username,
-	    .password = c->redis_password,
-	    .password_file = c->redis_password_file,
-	    .database = c->redis_database, .use_tls = c->redis_tls,
-	    .tls = { .ca = c->redis_tls_ca, .cert = c->redis_tls_cert,
-	    .key = c->redis_tls_key,
-	    .server_name = c->redis_tls_server_name,
-	    .verify = c->redis_tls_verify },
-	    .sentinels = c->redis_sentinels,
-	    .sentinel_count = c->redis_sentinel_count,
-	    .master_name = c->redis_master_name,
-	    .sentinel_username = c->redis_sentinel_username,
-	    .sentinel_password = c->redis_sentinel_password };
-	size_t i;
-
-	if (!c->has_redis)
-		return;
-	d->redis = redis_new(d->base, &rc, d->host, PACKAGE_VERSION,
-	    &redis_calls, d);
-	if (c->redis_share)
-		redis_set_share(d->redis, d->share);
-	redis_set_config(d->redis, policy_rules_hash(c->policy));
-	if (d->redis_memory != NULL)
-		redis_remember(d->redis, d->redis_memory);
-	/* What was set here while Redis was off goes there; what came from
-	 * there may have been removed there since. */
-	for (i = 0; i < board_override_count(d->board); i++) {
-		const struct override *o = board_get_override(d->board, i);
-
-		if (strcmp(o->source, "control") == 0)
-			redis_put_override(d->redis, o, clock_wall_ms());
-		else
-			redis_expect_override(d->redis, o);
-	}
+	daemon_settle_soon(d);
 }
 
 /* --- who watches ------------------------------------------------------- */
@@ -462,61 +284,14 @@ log_errors(const struct errors *errs)
 		log_warnx("%s", errs->lines[i]);
 }
 
-static bool
-same_endpoint(const struct endpoint *a, const struct endpoint *b)
-{
-	char ta[ENDPOINT_TEXT_MAX], tb[ENDPOINT_TEXT_MAX];
-
-	return strcmp(endpoint_text(a, ta), endpoint_text(b, tb)) == 0;
-}
-
-static bool
-same_sentinels(const struct config *a, const struct config *b)
-{
-	size_t i;
-
-	if (a->redis_sentinel_count != b->redis_sentinel_count)
-		return false;
-	for (i = 0; i < a->redis_sentinel_count; i++) {
-		if (!same_endpoint(&a->redis_sentinels[i],
-		    &b->redis_sentinels[i]))
-			return false;
-	}
-	return text_same(a->redis_master_name, b->redis_master_name) &&
-	    text_same(a->redis_sentinel_username,
-	    b->redis_sentinel_username) &&
-	    text_equal(a->redis_sentinel_password,
-	    b->redis_sentinel_password);
-}
-
-static bool
-same_redis(const struct config *a, const struct config *b)
-{
-	return a->has_redis == b->has_redis && (!a->has_redis ||
-	    (same_endpoint(&a->redis_server, &b->redis_server) &&
-	    text_same(a->redis_username, b->redis_username) &&
-	    strcmp(a->redis_prefix, b->redis_prefix) == 0 &&
-	    text_equal(a->redis_password, b->redis_password) &&
-	    text_equal(a->redis_password_file, b->redis_password_file) &&
-	    a->redis_database == b->redis_database &&
-	    a->redis_share == b->redis_share &&
-	    a->redis_tls == b->redis_tls &&
-	    a->redis_tls_verify == b->redis_tls_verify &&
-	    text_equal(a->redis_tls_ca, b->redis_tls_ca) &&
-	    text_equal(a->redis_tls_cert, b->redis_tls_cert) &&
-	    text_equal(a->redis_tls_key, b->redis_tls_key) &&
-	    text_equal(a->redis_tls_server_name, b->redis_tls_server_name) &&
-	    same_sentinels(a, b)));
-}
-
 static void
 warn_unchanged(const struct config *old, const struct config *new)
 {
-	if (!same_endpoint(&old->milter, &new->milter) ||
-	    !same_endpoint(&old->policy_service, &new->policy_service) ||
-	    !same_endpoint(&old->socketmap, &new->socketmap) ||
-	    !same_endpoint(&old->control, &new->control) ||
-	    !same_endpoint(&old->http, &new->http) ||
+	if (!endpoint_same(&old->milter, &new->milter) ||
+	    !endpoint_same(&old->policy_service, &new->policy_service) ||
+	    !endpoint_same(&old->socketmap, &new->socketmap) ||
+	    !endpoint_same(&old->control, &new->control) ||
+	    !endpoint_same(&old->http, &new->http) ||
 	    !text_same(old->socket_group, new->socket_group))
 		log_warnx("listen has changed: that takes a restart");
 	if (strcmp(old->state_file, new->state_file) != 0)
@@ -524,8 +299,8 @@ warn_unchanged(const struct config *old, const struct config *new)
 }
 
 /* The old configuration stays until the new one is whole. */
-static bool
-reload(struct daemon *d, char **said)
+bool
+daemon_reload(struct daemon *d, char **said)
 {
 	struct errors errs = { 0 };
 	struct config *new, *old = d->conf;
@@ -555,7 +330,7 @@ reload(struct daemon *d, char **said)
 	}
 	errors_free(&errs);
 	warn_unchanged(old, new);
-	redis_changed = !same_redis(old, new);
+	redis_changed = !daemon_same_redis(old, new);
 	stop_watching(d);
 	d->conf = new;
 	board_set_policy(d->board, new->policy, clock_wall_ms());
@@ -570,11 +345,11 @@ reload(struct daemon *d, char **said)
 	hooks_configure(d->hooks, new);
 	config_free(old);
 	if (redis_changed)
-		start_redis(d);
+		daemon_start_redis(d);
 	else if (d->redis != NULL)
 		redis_set_config(d->redis, policy_rules_hash(new->policy));
 	start_watching(d);
-	settle(d);
+	daemon_settle(d);
 	log_info("%s read again: %zu egress%s, %zu lists", new->file,
 	    new->policy->egress_count,
 	    new->policy->egress_count == 1 ? "" : "es",
@@ -610,243 +385,7 @@ route_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	log_info("this host sends from another address now: reading the "
 	    "configuration again");
-	reload(d, NULL);
-}
-
-/* --- what the control socket asks of us -------------------------------- */
-
-static bool
-op_override(void *ctx, const struct override *o, const char **why)
-{
-	struct daemon *d = ctx;
-
-	if (!board_override(d->board, o, clock_wall_ms(), why))
-		return false;
-	if (d->redis != NULL)
-		redis_put_override(d->redis, o, clock_wall_ms());
-	settle(d);
-	/* Mail obeys it already.  Who is told so may count on it, also when
-	 * we are killed the next moment; a disk that hangs makes nobody else
-	 * wait but those who wait for this thread. */
-	statefile_wait(d->state, STATE_WORD_MS);
-	return true;
-}
-
-static bool
-op_reload(void *ctx, char **errors)
-{
-	struct daemon *d = ctx;
-	bool ok = reload(d, errors);
-
-	if (ok) {
-		free(*errors);
-		*errors = NULL;
-	}
-	return ok;
-}
-
-static int64_t
-op_next_check(void *ctx, int egress)
-{
-	struct daemon *d = ctx;
-
-	(void)egress;
-	return d->checker != NULL ? checker_next_ms(d->checker) : 0;
-}
-
-static void
-op_store(void *ctx, struct control_store *out)
-{
-	struct daemon *d = ctx;
-	size_t held;
-
-	*out = (struct control_store){ .redis = "off" };
-	if (d->redis != NULL) {
-		switch (redis_state(d->redis, &out->why, &out->way)) {
-		case REDIS_DOWN:
-			out->redis = "down";
-			break;
-		case REDIS_CONNECTING:
-			out->redis = "connecting";
-			break;
-		case REDIS_CONNECTED:
-			out->redis = "connected";
-			break;
-		}
-	}
-	if (d->redis != NULL && d->conf->redis_share) {
-		share_count(d->share, clock_mono_ms(), &held, &out->left);
-		out->no_leases = redis_share_trouble(d->redis);
-	}
-	if (d->state == NULL)
-		return;
-	out->state_file = d->conf->state_file;
-	statefile_error(d->state, d->state_error, sizeof(d->state_error));
-	if (d->state_error[0] != '\0')
-		out->state_file_error = d->state_error;
-}
-
-static const char *
-op_fleet(void *ctx, struct control_fleet *out)
-{
-	struct daemon *d = ctx;
-	const struct redis_node *found;
-	struct redis_node own;
-	size_t i;
-
-	if (d->redis == NULL)
-		return "there is no fleet: the configuration has no redis";
-	redis_own_node(d->redis, &own);
-	found = redis_fleet(d->redis, &out->count, &out->age_ms);
-	d->fleet = xreallocarray(d->fleet, out->count + 1,
-	    sizeof(*d->fleet));
-	for (i = 0; i < out->count; i++) {
-		const struct redis_node *n = &found[i];
-
-		d->fleet[i] = (struct control_node){ .host = n->host,
-		    .version = n->version, .mode = n->mode,
-		    .started_ms = n->started_ms, .alive = n->alive,
-		    .here = strcmp(n->host, own.host) == 0,
-		    .same_rules = strcmp(n->config, own.config) == 0,
-		    .leases = n->leases,
-		    .overrides = n->seen.count,
-		    .same_overrides = n->seen.count == own.seen.count &&
-		    n->seen.all == own.seen.all };
-	}
-	out->nodes = d->fleet;
-	return NULL;
-}
-
-static bool
-op_fleet_knows(void *ctx, size_t node, const struct override *o)
-{
-	struct daemon *d = ctx;
-	const struct redis_node *n;
-	uint32_t mark = redis_word_mark(o);
-	int64_t age_ms;
-	size_t i, count;
-
-	n = redis_fleet(d->redis, &count, &age_ms) + node;
-	if (d->fleet[node].same_overrides)
-		return true;
-	for (i = 0; i < n->seen.mark_count; i++) {
-		if (n->seen.marks[i] == mark)
-			return true;
-	}
-	return false;
-}
-
-static const char *
-op_resolver_fault(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	return d->checker != NULL ? checker_resolver_fault(d->checker) : NULL;
-}
-
-static const struct misreads *
-op_misreads(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	return &d->misreads;
-}
-
-static int64_t
-op_daily(void *ctx, size_t list)
-{
-	struct daemon *d = ctx;
-
-	return d->checker != NULL ? checker_daily(d->checker, list) : 0;
-}
-
-static void
-op_identity(void *ctx, size_t egress, size_t addr,
-    struct control_identity *out)
-{
-	static const char *const states[] = {
-		[IDENTITY_UNKNOWN] = "unknown",
-		[IDENTITY_GOOD] = "good",
-		[IDENTITY_BAD] = "bad",
-	};
-	struct daemon *d = ctx;
-
-	*out = (struct control_identity){ .state = "unknown" };
-	if (d->identity != NULL)
-		out->state = states[identity_get(d->identity, egress, addr,
-		    &out->name, &out->text)];
-}
-
-static void
-op_gate(void *ctx, struct control_gate *out)
-{
-	struct daemon *d = ctx;
-
-	ways_gate(d->ways, out);
-}
-
-static int64_t
-op_waiting(void *ctx, const char *egress)
-{
-	struct daemon *d = ctx;
-
-	return ways_waiting(d->ways, egress);
-}
-
-static void
-op_postfix(void *ctx, struct control_postfix *out)
-{
-	struct daemon *d = ctx;
-
-	ways_postfix(d->ways, out);
-}
-
-static const struct incidents *
-op_incidents(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	return d->incidents;
-}
-
-static const char *
-op_tick(void *ctx, int64_t id, enum incident_step step, const char *zone,
-    const char *by, const char *note)
-{
-	struct daemon *d = ctx;
-	const char *wrong = incidents_tick(d->incidents, id, step, zone, by,
-	    note, clock_wall_ms());
-
-	if (wrong == NULL)
-		settle(d);
-	return wrong;
-}
-
-static void
-hooks_said_cb(void *ctx, json_t *line, bool more)
-{
-	struct daemon *d = ctx;
-
-	control_reply(d->control, d->test_ticket, line, more);
-}
-
-static const char *
-op_test_alert(void *ctx, const char *hook, uint64_t ticket)
-{
-	struct daemon *d = ctx;
-	const char *wrong = hooks_test(d->hooks, hook, hooks_said_cb, d);
-
-	if (wrong == NULL)
-		d->test_ticket = ticket;
-	return wrong;
-}
-
-static const char *
-op_front_where(void *ctx, enum front_kind kind)
-{
-	struct daemon *d = ctx;
-
-	return d->where[kind][0] != '\0' ? d->where[kind] : NULL;
+	daemon_reload(d, NULL);
 }
 
 /* --- signals ----------------------------------------------------------- */
@@ -868,7 +407,7 @@ reload_cb(evutil_socket_t sig, short what, void *arg)
 	(void)sig;
 	(void)what;
 	log_info("SIGHUP: reading the configuration again");
-	reload(arg, NULL);
+	daemon_reload(arg, NULL);
 }
 
 /* Only this thread takes them, and only from here on: those that were
@@ -924,28 +463,8 @@ map_cb(void *ctx, const char *name, const char *key, size_t key_len,
 static void
 start_fronts(struct daemon *d)
 {
-	static const struct control_ops ops = {
-		.version = PACKAGE_VERSION,
-		.override = op_override,
-		.reload = op_reload,
-		.next_check = op_next_check,
-		.store = op_store,
-		.front_where = op_front_where,
-		.resolver_fault = op_resolver_fault,
-		.misreads = op_misreads,
-		.daily = op_daily,
-		.identity = op_identity,
-		.gate = op_gate,
-		.waiting = op_waiting,
-		.incidents = op_incidents,
-		.tick = op_tick,
-		.test_alert = op_test_alert,
-		.postfix = op_postfix,
-		.fleet = op_fleet,
-		.fleet_knows = op_fleet_knows,
-	};
 	const struct config *c = d->conf;
-	struct control_ops mine = ops;
+	struct control_ops mine = daemon_ops;
 
 	mine.host = d->host;
 	mine.started_ms = d->started_ms;
@@ -1032,7 +551,7 @@ start_store(struct daemon *d)
 		log_warnx("state file %s: the incidents in it cannot be "
 		    "used: the book begins anew", c->state_file);
 	free(parts[STATEFILE_INCIDENTS]);
-	start_redis(d);
+	daemon_start_redis(d);
 }
 
 static void
@@ -1059,27 +578,6 @@ say_hello(const struct daemon *d)
 	}
 }
 
-/*
- * A stop that is in Redis and not in the state file, because it was set while
- * we were not there or because we were killed at the wrong moment, is heard
- * before the first question is answered and before a gate is opened.  A Redis
- * that does not answer is not waited for.
- */
-static void
-hear_redis(struct daemon *d)
-{
-	int64_t until_ms = clock_mono_ms() + REDIS_HELLO_MS, left;
-
-	while (d->redis != NULL && !d->redis_said &&
-	    (left = until_ms - clock_mono_ms()) > 0) {
-		/* So that the loop comes back; there is no board to tick. */
-		struct timeval tv = { left / 1000, (left % 1000) * 1000 };
-
-		event_add(d->tick, &tv);
-		event_base_loop(d->base, EVLOOP_ONCE);
-	}
-}
-
 static void
 run(struct daemon *d)
 {
@@ -1089,11 +587,11 @@ run(struct daemon *d)
 	d->board = board_new(d->conf->policy, now);
 	d->share = share_new(d->host);
 	start_store(d);
-	hear_redis(d);
+	daemon_hear_redis(d);
 	d->ways = ways_new(d->base, d->board, d->conf, ways_cb, d);
 	d->hooks = hooks_new(d->base, d->board, d->conf, d->host);
 	d->whole = true;
-	settle(d);
+	daemon_settle(d);
 	start_fronts(d);
 	start_watching(d);
 	take_signals(d);

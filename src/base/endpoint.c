@@ -141,3 +141,11 @@ endpoint_sockaddr(const struct endpoint *e, struct sockaddr_storage *ss)
 		return sizeof(*in);
 	}
 }
+
+bool
+endpoint_same(const struct endpoint *a, const struct endpoint *b)
+{
+	char ta[ENDPOINT_TEXT_MAX], tb[ENDPOINT_TEXT_MAX];
+
+	return strcmp(endpoint_text(a, ta), endpoint_text(b, tb)) == 0;
+}

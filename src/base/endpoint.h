@@ -37,6 +37,8 @@ const char	*endpoint_parse_server(const char *text, uint16_t port,
 		    struct endpoint *out);
 const char	*endpoint_text(const struct endpoint *,
 		    char buf[ENDPOINT_TEXT_MAX]);
+bool		 endpoint_same(const struct endpoint *,
+		    const struct endpoint *);
 socklen_t	 endpoint_sockaddr(const struct endpoint *,
 		    struct sockaddr_storage *);
 
