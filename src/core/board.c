@@ -684,19 +684,35 @@ board_blind(const struct board *b, size_t egress)
 	return false;
 }
 
+static bool
+any_list_of(const struct board *b, enum subject_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < b->policy->list_count; i++) {
+		if (b->policy->lists[i].kinds[kind])
+			return true;
+	}
+	return false;
+}
+
+/* What no list is asked about is never checked: the name in the greeting,
+ * where there is no list of domains. */
 int64_t
 board_checked_ms(const struct board *b, size_t egress)
 {
 	const struct party *e = &b->egress[egress];
-	int64_t oldest = 0, t;
+	int64_t oldest = INT64_MAX;
 	size_t i;
 
 	for (i = 0; i < e->subject_count; i++) {
-		t = b->subjects[e->subjects[i]].checked_ms;
-		if (i == 0 || t < oldest)
-			oldest = t;
+		const struct subject_facts *s = &b->subjects[e->subjects[i]];
+
+		if (any_list_of(b, s->subject.kind) &&
+		    s->checked_ms < oldest)
+			oldest = s->checked_ms;
 	}
-	return oldest;
+	return oldest == INT64_MAX ? 0 : oldest;
 }
 
 /* --- states ------------------------------------------------------------ */

@@ -48,6 +48,19 @@ close_scene(void **state)
 	return 0;
 }
 
+/* The domain of the greeting is a subject, and no list is one of domains. */
+static void
+test_checked_greeting(void **state)
+{
+	(void)state;
+	scene_open(&s, "egress = ( { name = \"mx1\"; addresses = \"" MX1
+	    "\"; hostname = \"mx1.example.org\"; } );\n" LISTS);
+	assert_int_equal(board_subject_count(s.board), 2);
+	assert_int_equal(board_checked_ms(s.board, 0), 0);
+	scene_answer(&s, MX1, "a.x.example", NULL, false);
+	assert_int_equal(board_checked_ms(s.board, 0), s.now_ms);
+}
+
 /* --- the score ---------------------------------------------------------- */
 
 static const struct score_row {
@@ -1413,6 +1426,8 @@ main(void)
 	    test_volume_reload_order);
 	unit_claim("a reload does not forget that an hour is void",
 	    test_volume_reload_taint);
+	unit_claim("what no list is asked about is not waited for",
+	    test_checked_greeting);
 	unit_claim("full is who has taken mail of others", test_full);
 	unit_claim("front ends see what is usual when it is known",
 	    test_view_of_volumes);
