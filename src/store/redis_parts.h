@@ -162,7 +162,7 @@ struct redis_sharing {
 	struct share	*share;		/* NULL: nothing is shared */
 	struct event	*timer;
 	/* Of the round of requests that is under way. */
-	unsigned int	 generation;
+	unsigned int	 generation, turn;
 	int64_t		 sent_ms;	/* monotonic */
 	size_t		 leases_open, reads_open;	/* without an answer */
 	char		**peers;

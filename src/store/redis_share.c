@@ -23,6 +23,7 @@
 #include "store/redis_parts.h"
 
 #define BATCH		100		/* leases in one script */
+#define LEASE_TURNS	2	/* readings for each renewal */
 #define TEXT_MAX	(512 * 1024)	/* of one host */
 #define TEXT_EXPIRE	"900000"	/* ms */
 #define AGAIN_MS	60000		/* after it was refused */
@@ -104,6 +105,7 @@ void
 sharing_lost(struct redis *r)
 {
 	forget_tick(&r->s);
+	r->s.turn = 0;
 	r->s.why[0] = '\0';
 	r->s.again_ms = 0;
 	if (r->s.share != NULL)
@@ -317,7 +319,13 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (share_subject_count(s->share) > ALONE_MAX && r->f.known < 2)
 		return;
-	send_leases(r, share_wants(s->share));
+	if (s->generation != share_generation(s->share) ||
+	    s->turn++ % LEASE_TURNS == 0) {
+		send_leases(r, share_wants(s->share));
+	} else {
+		write_sweep(r);
+		read_peers(r);
+	}
 }
 
 size_t
