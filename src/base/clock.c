@@ -3,10 +3,8 @@
  */
 #include "base/clock.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int64_t ahead_ms;		/* the wall clock was at first */
@@ -67,6 +65,33 @@ void
 clock_take(int64_t step_ms)
 {
 	atomic_fetch_add(&all_taken_ms, step_ms);
+}
+
+int
+clock_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+	int error = pthread_condattr_init(&attr);
+
+	if (error != 0)
+		return error;
+	error = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	if (error == 0)
+		error = pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+	return error;
+}
+
+void
+clock_cond_until(struct timespec *until, int64_t wait_ms)
+{
+	clock_gettime(CLOCK_MONOTONIC, until);
+	until->tv_sec += wait_ms / 1000;
+	until->tv_nsec += (long)(wait_ms % 1000) * 1000000;
+	if (until->tv_nsec >= 1000000000) {
+		until->tv_nsec -= 1000000000;
+		until->tv_sec++;
+	}
 }
 
 const char *

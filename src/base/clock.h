@@ -14,7 +14,9 @@
 #ifndef MAILBRAKE_BASE_CLOCK_H
 #define MAILBRAKE_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
+#include <time.h>
 
 #define CLOCK_TEXT_MAX	32
 #define CLOCK_STEP_MIN_MS 500	/* less is no step */
@@ -28,6 +30,11 @@ int64_t		 clock_step_ms(void);
 void		 clock_take(int64_t step_ms);
 /* clock_wall_ms() as it is when taken_ms were taken over, all in all. */
 int64_t		 clock_wall_when(int64_t taken_ms);
+
+/* For pthread_cond_timedwait(): a condition, and the end of a wait for it,
+ * that do not move when the wall clock is set. */
+int		 clock_cond_init(pthread_cond_t *);
+void		 clock_cond_until(struct timespec *, int64_t wait_ms);
 
 /* "2026-11-22 06:18:02" in local time; returns buf.  "-" for 0. */
 const char	*clock_text(int64_t wall_ms, char buf[CLOCK_TEXT_MAX]);

@@ -19,18 +19,29 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_cond_t change;
 static bool caught;
+
+static void
+begin(void)
+{
+	if (clock_cond_init(&change) != 0)
+		fatalx("milter: cannot make a condition");
+}
 
 int
 sigwait(const sigset_t *set, int *sig)
 {
 	(void)set;
 	(void)sig;
+	pthread_once(&once, begin);
 	pthread_mutex_lock(&lock);
 	caught = true;
 	pthread_cond_broadcast(&change);
@@ -46,13 +57,8 @@ milter_signals_caught(int timeout_ms)
 	int error = 0;
 	bool done;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_nsec -= 1000000000L;
-		until.tv_sec++;
-	}
+	pthread_once(&once, begin);
+	clock_cond_until(&until, timeout_ms);
 	pthread_mutex_lock(&lock);
 	while (!caught && error != ETIMEDOUT)
 		error = pthread_cond_timedwait(&change, &lock, &until);

@@ -20,6 +20,7 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -606,8 +607,7 @@ wait_retry(struct statefile *f)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += RETRY_S;
+	clock_cond_until(&until, RETRY_S * 1000);
 	pthread_cond_timedwait(&f->work, &f->mutex, &until);
 }
 
@@ -719,8 +719,8 @@ statefile_open(const char *path, const char **why)
 	f->path = xstrdup(path);
 	f->lock_fd = fd;
 	if (pthread_mutex_init(&f->mutex, NULL) != 0 ||
-	    pthread_cond_init(&f->work, NULL) != 0 ||
-	    pthread_cond_init(&f->idle, NULL) != 0 ||
+	    clock_cond_init(&f->work) != 0 ||
+	    clock_cond_init(&f->idle) != 0 ||
 	    pthread_create(&f->thread, NULL, writer, f) != 0)
 		fatalx("state file: cannot start the writer");
 	return f;
@@ -733,13 +733,7 @@ wait_idle(struct statefile *f, int wait_ms, bool failing_too)
 	struct timespec until;
 	bool in_time = true;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += wait_ms / 1000;
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
+	clock_cond_until(&until, wait_ms);
 	while ((f->pending != NULL || f->writing) && in_time &&
 	    (failing_too || f->error[0] == '\0'))
 		in_time = pthread_cond_timedwait(&f->idle, &f->mutex,

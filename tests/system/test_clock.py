@@ -3,6 +3,7 @@ an hour, and nothing is let out because it is suddenly later."""
 
 import datetime
 import re
+import shutil
 import time
 
 import pytest
@@ -166,3 +167,15 @@ def test_under_load(make, clock, redis, postfix, sink):
     assert traffic.settle() > 10
     assert not d.logged("evidence decides again")
     assert 500 < left(d, "domain:" + STOPPED) <= 901
+
+
+def test_a_write_is_tried_again_whatever_the_clock_says(make, clock):
+    clock.ahead(HOUR)
+    d = make()
+    d.wait_health("usable")
+    shutil.chown(d.state_dir, "root", "root")
+    d.must("stop", "account:ann")
+    d.wait_log("state file.*cannot be written")
+    shutil.chown(d.state_dir, "mailbrake", "mailbrake")
+    d.wait_log("state file.*written again")
+    assert b"account:ann" in d.state_path.read_bytes()

@@ -67,12 +67,12 @@ def test_who_is_there(two):
 def test_an_override_is_seen_by_all_or_it_shows(two, redis):
     one, other = two
     redis.cli("SET", KEY + "all", "stop")
-    wait_for(lambda: seen(one) == [(2, 2)] == seen(other), 5, "2 of 2")
+    wait_for(lambda: seen(one) == [(2, 2)] == seen(other), 15, "2 of 2")
     other.process.send_signal(signal.SIGSTOP)
     try:
         redis.cli("SET", KEY + "all", "stop for another reason")
         redis.cli("SET", KEY + "account:ann", "send")
-        wait_for(lambda: seen(one) == [(1, 2)], 5, "1 of 2")
+        wait_for(lambda: seen(one) == [(1, 2)], 15, "1 of 2")
         assert seen(one, "account:ann") == [(1, 2)]
         assert "1 of 2" in one.must("status", "--fleet")
         assert not host(one, "mx2.brake.test")["same_overrides"]
@@ -92,7 +92,7 @@ def test_more_overrides_than_have_marks(two, redis):
         p.execute()
     wait_for(lambda: len(fleet(one)["overrides"]) == 300 and
         {(o["seen_by"], o["of"]) for o in fleet(one)["overrides"]} ==
-        {(2, 2)}, 10, "all seen by both")
+        {(2, 2)}, 20, "all seen by both")
     assert host(one, "mx2.brake.test")["overrides"] == 300
 
 
