@@ -64,9 +64,15 @@ class Redis:
             socket_timeout=5, **options)
 
     def wait_key(self, condition, timeout=15.0, what=None):
-        """Waits until condition(client) is true; its value."""
+        """Waits until condition(client) is true; its value.  A server that
+        becomes a replica closes connections."""
+        def met():
+            try:
+                return condition(client)
+            except redis.ConnectionError:
+                return None
         with self.client() as client:
-            return wait_for(lambda: condition(client), timeout,
+            return wait_for(met, timeout,
                 what or (lambda: "in Redis; there is %r" % {
                 k: _dump(client, k) for k in sorted(client.keys())}))
 
