@@ -24,6 +24,7 @@
 #define WAIT_MS		200
 #define FRUITLESS_MAX	5	/* second looks in a row, see look_on() */
 #define PREFER_AGAIN	10	/* rounds, until the first resolver is tried */
+#define OWN_LOOK	10	/* rounds, until nothing is left to others */
 #define DAY_MS		86400000LL
 #define RATE_MIN	200	/* questions a second that nobody minds */
 
@@ -531,13 +532,14 @@ round_done(void *ctx, const struct round_result *r)
 	c->changed(c->ctx);
 }
 
-/* What is known here is looked at here, whoever else does. */
+/* What is known here is looked at here, whoever else does, and now and then
+ * everything is: another host may be shown what is not true. */
 static bool
 leaves(const struct beat *b, size_t subject, int64_t now_ms)
 {
 	const struct checker *c = b->checker;
 
-	return c->share != NULL &&
+	return c->share != NULL && b->rounds % OWN_LOOK != 0 &&
 	    board_known(c->board, subject, b->list) == NULL &&
 	    share_leaves(c->share, subject, b->list, b->every_ms, now_ms);
 }
