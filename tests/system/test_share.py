@@ -107,6 +107,14 @@ def test_one_asks_for_all(fleet):
             "%s to take over that it was looked at" % h.name)
 
 
+def test_now_and_then_each_asks_all_the_same(fleet):
+    """Another may be shown what is not true."""
+    one, two = fleet(2)
+    start = beats(two, 20)
+    rounds = len(two.bl.queries("127.0.0.2", since=start))
+    assert 1 <= two.asked(start) <= rounds / 2
+
+
 def test_a_listing_stops_all_by_their_own_eyes(fleet):
     hosts = fleet(3)
     start = time.monotonic()
