@@ -1,5 +1,5 @@
 /*
- * status.c - mailbrake status, mailbrake lists
+ * status.c - mailbrake status
  *
  * Written for somebody who was woken by it: the first line says what is
  * wrong, the next ones what else needs a hand, and only then come tables.
@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
@@ -23,11 +22,7 @@
 
 #define EGRESS_SHOWN	30	/* more: only those that are not sending */
 #define NAMES_SHOWN	3
-#define NAMES_MAX	1400
 #define QUIET_MS	(24 * 3600000LL)
-#define FLEET_WAIT_MS	50
-#define FLEET_TRIES	40
-#define FLEET_FRESH_MS	300
 
 /* Who can be stopped: egresses, or sender domains. */
 struct party {
@@ -134,7 +129,7 @@ count(const json_t *parties, struct tally *t)
 /* "mx1 (1 of 2)", "mx1, mx2, mx3 and 3 more of 12 egresses". */
 static const char *
 names_of(const struct page *p, const struct party *party,
-    bool (*want)(const json_t *), size_t wanted, char buf[NAMES_MAX])
+    bool (*want)(const json_t *), size_t wanted, char buf[LISTS_ALIKE_MAX])
 {
 	size_t shown = wanted <= NAMES_SHOWN + 1 ? wanted : NAMES_SHOWN;
 	size_t total = json_array_size(part(p, party->key));
@@ -145,15 +140,15 @@ names_of(const struct page *p, const struct party *party,
 	json_array_foreach(part(p, party->key), i, e) {
 		if (!want(e) || done == shown)
 			continue;
-		len += (size_t)snprintf(buf + len, NAMES_MAX - len,
+		len += (size_t)snprintf(buf + len, LISTS_ALIKE_MAX - len,
 		    "%s%.254s", done++ > 0 ? ", " : party->title,
 		    show_text(e, "name"));
 	}
 	if (wanted > shown)
-		snprintf(buf + len, NAMES_MAX - len, " and %zu more of %zu "
+		snprintf(buf + len, LISTS_ALIKE_MAX - len, " and %zu more of %zu "
 		    "%s", wanted - shown, total, party->noun);
 	else if (total > 1)
-		snprintf(buf + len, NAMES_MAX - len, " (%zu of %zu)", wanted,
+		snprintf(buf + len, LISTS_ALIKE_MAX - len, " (%zu of %zu)", wanted,
 		    total);
 	return buf;
 }
@@ -230,7 +225,7 @@ static bool
 headline_bad(const struct page *p, const char *what,
     const struct party *party, bool (*want)(const json_t *), size_t wanted)
 {
-	char names[NAMES_MAX], since[SHOW_TIME_MAX + 8];
+	char names[LISTS_ALIKE_MAX], since[SHOW_TIME_MAX + 8];
 	size_t i, shown = 0;
 	const json_t *e;
 
@@ -265,7 +260,7 @@ headline(const struct page *p)
 	const char *stopped = p->observe ? "WOULD BE STOPPED" : "STOPPED";
 	const struct party *back = p->egress.probation > 0 ? &egresses :
 	    &domains;
-	char names[NAMES_MAX];
+	char names[LISTS_ALIKE_MAX];
 	bool bad;
 
 	bad = headline_bad(p, stopped, &egresses, is_stopped,
@@ -735,40 +730,13 @@ override_table(const struct page *p)
 	grid_free(t);
 }
 
-/* Lists that fail alike fail for one reason, and one line is enough. */
-static bool
-zones_alike(const json_t *lists, size_t from, char *zones, size_t size)
-{
-	const json_t *head = json_array_get(lists, from), *l;
-	size_t i, len = 0, count = 0;
-
-	for (i = 0; i < json_array_size(lists); i++) {
-		l = json_array_get(lists, i);
-		if (strcmp(show_text(l, "health"),
-		    show_text(head, "health")) != 0 ||
-		    strcmp(show_text(l, "reason"),
-		    show_text(head, "reason")) != 0)
-			continue;
-		if (i < from)
-			return false;	/* stands in an earlier group */
-		if (count++ < NAMES_SHOWN)
-			len += (size_t)snprintf(zones + len, size - len,
-			    "%s%.254s", count > 1 ? ", " : "",
-			    show_text(l, "zone"));
-	}
-	if (count > NAMES_SHOWN)
-		snprintf(zones + len, size - len, " and %zu more",
-		    count - NAMES_SHOWN);
-	return true;
-}
-
 static void
 list_group(const struct page *p, struct grid *t, size_t from)
 {
 	const json_t *head = json_array_get(part(p, "lists"), from);
-	char zones[NAMES_MAX];
+	char zones[LISTS_ALIKE_MAX];
 
-	if (!zones_alike(part(p, "lists"), from, zones, sizeof(zones)))
+	if (!lists_alike(part(p, "lists"), from, zones, sizeof(zones)))
 		return;
 	grid_cell(t, PAINT_NONE, "%s", zones);
 	grid_cell(t, PAINT_WARN, "%s", show_text(head, "health"));
@@ -940,112 +908,6 @@ status_print(const struct screen *screen, const json_t *status, bool all)
 	store_lines(&p);
 }
 
-static void
-host_row(struct grid *t, const json_t *h, int64_t now_ms)
-{
-	bool alive = show_bool(h, "alive");
-	char age[SHOW_TIME_MAX];
-
-	grid_cell(t, PAINT_NONE, "%s%s", show_text(h, "host"),
-	    show_bool(h, "here") ? " (this one)" : "");
-	if (!alive) {
-		grid_cell(t, PAINT_BAD, "not heard of");
-		grid_cell(t, PAINT_NONE, "-");
-		grid_cell(t, PAINT_NONE, "-");
-		grid_cell(t, PAINT_NONE, "-");
-		grid_cell(t, PAINT_NONE, "-");
-		return;
-	}
-	grid_cell(t, strcmp(show_text(h, "mode"), "enforce") == 0 ?
-	    PAINT_GOOD : PAINT_WARN, "%s", show_text(h, "mode"));
-	grid_cell(t, PAINT_NONE, "%s", show_text(h, "version"));
-	grid_cell(t, show_bool(h, "same_rules") ? PAINT_NONE : PAINT_WARN,
-	    "%s", show_bool(h, "same_rules") ? "as here" : "OTHERS");
-	grid_cell(t, PAINT_NONE, "%lld", (long long)show_int(h, "leases"));
-	grid_cell(t, PAINT_NONE, "%s", show_age(show_ms(h, "started"),
-	    now_ms, age));
-}
-
-void
-fleet_print(const struct screen *screen, const json_t *fleet, int64_t now_ms)
-{
-	static const struct column hosts[] = { { "HOST", COLUMN_WRAP },
-	    { "MODE", 0 }, { "VERSION", 0 }, { "RULES", 0 },
-	    { "LEASES", 0 }, { "STARTED", 0 } };
-	static const struct column words[] = { { "OVERRIDE", COLUMN_WRAP },
-	    { "WORD", 0 }, { "SEEN BY", 0 } };
-	struct grid *t = grid_new(hosts, 6);
-	const json_t *h, *o, *store = json_object_get(fleet, "store");
-	int64_t seen, of;
-	size_t i;
-
-	if (strcmp(show_text(store, "redis"), "connected") != 0)
-		screen_say(screen, 0, 2, PAINT_BAD, "! Redis is not "
-		    "connected here: %s.", show_text(store, "why"));
-	json_array_foreach(json_object_get(fleet, "hosts"), i, h)
-		host_row(t, h, now_ms);
-	if (grid_rows(t) == 0)
-		screen_say(screen, 0, 0, PAINT_WARN, "No host is known.");
-	grid_print(t, screen, 0);
-	grid_free(t);
-	t = grid_new(words, 3);
-	json_array_foreach(json_object_get(fleet, "overrides"), i, o) {
-		seen = show_int(o, "seen_by");
-		of = show_int(o, "of");
-		grid_cell(t, PAINT_NONE, "%s", show_text(o, "target"));
-		grid_cell(t, PAINT_NONE, "%s", show_text(o, "word"));
-		grid_cell(t, seen < of ? PAINT_BAD : PAINT_GOOD,
-		    "%lld of %lld", (long long)seen, (long long)of);
-	}
-	if (grid_rows(t) > 0)
-		fputc('\n', screen->out);
-	grid_print(t, screen, 0);
-	grid_free(t);
-}
-
-/* The first answer may be an old one; it has the daemon look. */
-static json_t *
-ask_fleet(const struct args *args, int *status)
-{
-	const struct timespec wait = { 0, FLEET_WAIT_MS * 1000000L };
-	json_t *data = NULL;
-	int64_t age;
-	int i;
-
-	for (i = 0; i < FLEET_TRIES; i++) {
-		json_decref(data);
-		data = link_ask(args, json_pack("{s:s}", "command", "fleet"),
-		    status);
-		if (data == NULL)
-			return NULL;
-		age = show_int(data, "age_ms");
-		if ((age >= 0 && age < FLEET_FRESH_MS) ||
-		    strcmp(show_text(json_object_get(data, "store"),
-		    "redis"), "connected") != 0)
-			return data;
-		nanosleep(&wait, NULL);
-	}
-	return data;
-}
-
-static int
-run_fleet(const struct args *args)
-{
-	struct screen screen;
-	int status = CTL_OK;
-	json_t *data = ask_fleet(args, &status);
-
-	if (data == NULL)
-		return status;
-	screen_open(&screen, stdout);
-	if (args->given & OPT_JSON)
-		print_json(data);
-	else
-		fleet_print(&screen, data, clock_wall_ms());
-	json_decref(data);
-	return CTL_OK;
-}
-
 static int
 run_status(const struct args *args)
 {
@@ -1054,7 +916,7 @@ run_status(const struct args *args)
 	int status;
 
 	if (args->given & OPT_FLEET)
-		return run_fleet(args);
+		return fleet_run(args);
 	if (args->given & OPT_WATCH)
 		return watch_status(args);
 	data = link_ask(args, json_pack("{s:s}", "command", "status"),
@@ -1084,110 +946,4 @@ const struct command command_status = {
 	"interrupted\n"
 	"  -j, --json  one JSON object; its fields are in mailbrake(1)\n",
 	OPT_ALL | OPT_FLEET | OPT_WATCH | OPT_JSON, 0, 0, run_status
-};
-
-/* --- lists ------------------------------------------------------------- */
-
-static const char *
-joined(const json_t *array, char *buf, size_t size)
-{
-	const json_t *item;
-	size_t i, len = 0;
-
-	buf[0] = '\0';
-	json_array_foreach(array, i, item) {
-		if (len < size)
-			len += (size_t)snprintf(buf + len, size - len, "%s%s",
-			    i > 0 ? " " : "", json_string_value(item));
-	}
-	return buf;
-}
-
-static bool
-over_limit(const json_t *list)
-{
-	return show_int(list, "limit") > 0 &&
-	    show_int(list, "daily") > show_int(list, "limit");
-}
-
-void
-lists_print(const struct screen *screen, const json_t *lists, int64_t now_ms)
-{
-	static const struct column columns[] = {
-		{ "LIST", COLUMN_WRAP },
-		{ "HEALTH", 0 },
-		{ "WEIGHT", COLUMN_RIGHT },
-		{ "A DAY", COLUMN_RIGHT },
-		{ "ABOUT", COLUMN_WRAP },
-		{ "CHECKED", 0 },
-	};
-	struct grid *t = grid_new(columns, 6);
-	char kinds[64], age[SHOW_TIME_MAX], zones[NAMES_MAX];
-	const json_t *l;
-	size_t i;
-
-	json_array_foreach(lists, i, l) {
-		grid_cell(t, PAINT_NONE, "%s", show_text(l, "zone"));
-		grid_cell(t, strcmp(show_text(l, "health"), "usable") == 0 ?
-		    PAINT_GOOD : PAINT_WARN, "%s", show_text(l, "health"));
-		grid_cell(t, PAINT_NONE, "%lld",
-		    (long long)show_int(l, "weight"));
-		grid_cell(t, over_limit(l) ? PAINT_BAD : PAINT_NONE,
-		    json_is_integer(json_object_get(l, "daily")) ? "%lld" :
-		    "-", (long long)show_int(l, "daily"));
-		grid_cell(t, PAINT_NONE, "%s", joined(json_object_get(l,
-		    "kinds"), kinds, sizeof(kinds)));
-		grid_cell(t, PAINT_NONE, "%s", show_age(show_ms(l,
-		    "checked"), now_ms, age));
-	}
-	grid_print(t, screen, 0);
-	grid_free(t);
-	json_array_foreach(lists, i, l) {
-		if (*show_text(l, "reason") != '\0' &&
-		    zones_alike(lists, i, zones, sizeof(zones)))
-			screen_say(screen, 0, 2, PAINT_WARN, "%s: %s: %s",
-			    zones, show_text(l, "health"),
-			    show_text(l, "reason"));
-		if (over_limit(l))
-			screen_say(screen, 0, 2, PAINT_BAD, "%s: %lld "
-			    "questions a day are more than the %lld that are "
-			    "free: make check.interval longer, or register "
-			    "with it", show_text(l, "zone"),
-			    (long long)show_int(l, "daily"),
-			    (long long)show_int(l, "limit"));
-	}
-	if (json_array_size(lists) == 0)
-		screen_say(screen, 0, 0, PAINT_WARN, "No list is enabled.");
-}
-
-static int
-run_lists(const struct args *args)
-{
-	struct screen screen;
-	json_t *data;
-	int status;
-
-	data = link_ask(args, json_pack("{s:s}", "command", "lists"),
-	    &status);
-	if (data == NULL)
-		return status;
-	screen_open(&screen, stdout);
-	if (args->given & OPT_JSON)
-		print_json(data);
-	else
-		lists_print(&screen, data, clock_wall_ms());
-	json_decref(data);
-	return CTL_OK;
-}
-
-const struct command command_lists = {
-	"lists", "[--json]",
-	"the lists that are asked, and whether they can be believed",
-	"Shows every list that is enabled, what it weighs, what it is asked "
-	"about, and\nwhether it can be believed: \"usable\", \"blind\" (it "
-	"cannot be seen what it says),\n\"broken\" (what it says is not "
-	"true) or \"unknown\" (not asked yet).\n"
-	"\n"
-	"  -j, --json  an array; with look-up and delisting addresses\n",
-	OPT_JSON, 0, 0, run_lists
 };
