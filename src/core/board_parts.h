@@ -1,7 +1,8 @@
 /*
  * board_parts.h - what the files of the board share
  *
- * For board.c, board_words.c, board_pools.c and board_view.c only.
+ * For board.c, board_health.c, board_words.c, board_pools.c and board_view.c
+ * only.
  */
 #ifndef MAILBRAKE_CORE_BOARD_PARTS_H
 #define MAILBRAKE_CORE_BOARD_PARTS_H
