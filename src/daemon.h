@@ -57,6 +57,7 @@ struct daemon {
 	int64_t			 started_ms;
 	bool			 milter_runs;
 	bool			 whole;		/* all parts are there */
+	bool			 unsettled;	/* see daemon_settle_soon() */
 	bool			 redis_said;	/* good or bad, anything */
 	char			 state_error[200];
 	char			 where[FRONT_KINDS][ENDPOINT_TEXT_MAX];

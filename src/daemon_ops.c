@@ -10,6 +10,15 @@
 
 #define STATE_WORD_MS	500
 
+static void
+op_settle(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (d->unsettled)
+		daemon_settle(d);
+}
+
 static bool
 op_override(void *ctx, const struct override *o, const char **why)
 {
@@ -251,6 +260,7 @@ const struct control_ops daemon_ops = {
 	.next_check = op_next_check,
 	.store = op_store,
 	.front_where = op_front_where,
+	.settle = op_settle,
 	.resolver_fault = op_resolver_fault,
 	.misreads = op_misreads,
 	.daily = op_daily,

@@ -147,6 +147,7 @@ daemon_settle(struct daemon *d)
 	/* Before all is put together, run() does it. */
 	if (!d->whole)
 		return;
+	d->unsettled = false;
 	follow_clock(d);
 	now = clock_wall_ms();
 	next = board_tick(d->board, now);
@@ -167,6 +168,7 @@ daemon_settle(struct daemon *d)
 void
 daemon_settle_soon(struct daemon *d)
 {
+	d->unsettled = true;
 	event_active(d->soon, 0, 0);
 }
 

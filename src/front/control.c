@@ -196,11 +196,15 @@ client_request(struct client *cl, const char *line, size_t len)
 		    "the daemon (version %s) does not know the command "
 		    "\"%.32s\"", cl->control->ops.version, name);
 		client_refuse(cl, error_text);
-	} else if ((data = commands[i].handle(cl, request, &error)) != NULL) {
-		client_answer(cl, data, cl->following);
-	} else if (cl->ticket == 0) {
-		client_refuse(cl, error);
+		json_decref(request);
+		return;
 	}
+	if (cl->control->ops.settle != NULL)
+		cl->control->ops.settle(cl->control->ctx);
+	if ((data = commands[i].handle(cl, request, &error)) != NULL)
+		client_answer(cl, data, cl->following);
+	else if (cl->ticket == 0)
+		client_refuse(cl, error);
 	json_decref(request);
 }
 

@@ -124,6 +124,9 @@ struct control_ops {
 
 	/* May be NULL: then status does not speak of it. */
 
+	/* Facts whose consequences are still to be drawn have them when it
+	 * returns: what is shown together fits together. */
+	void		(*settle)(void *ctx);
 	/* What all lists that fail have in common; NULL if nothing. */
 	const char	*(*resolver_fault)(void *ctx);
 	/* Overrides that change nothing. */

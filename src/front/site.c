@@ -139,8 +139,11 @@ static struct job *
 take_down(struct site *s)
 {
 	struct job *job = xcalloc(1, sizeof(*job));
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms;
 
+	if (s->ops.settle != NULL)
+		s->ops.settle(s->ctx);
+	now_ms = clock_wall_ms();
 	job->began_ms = clock_mono_ms();
 	s->generation = board_generation(s->board);
 	s->news = false;

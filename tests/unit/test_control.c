@@ -42,6 +42,7 @@ struct fixture {
 	char			 dir[64];
 	const char		*reload_errors;	/* NULL: it works */
 	struct override		 told;		/* the last word */
+	bool			 unsettled;	/* a stop that is to be drawn */
 };
 
 /* --- the daemon's side ------------------------------------------------- */
@@ -56,6 +57,21 @@ op_override(void *ctx, const struct override *o, const char **why)
 		return false;
 	board_publish(f->board);
 	return true;
+}
+
+/* A fact that was told, and of which the view does not know yet. */
+static void
+op_settle(void *ctx)
+{
+	struct override o = { .target = "all", .word = WORD_STOP };
+	struct fixture *f = ctx;
+	const char *why;
+
+	if (!f->unsettled)
+		return;
+	f->unsettled = false;
+	assert_true(board_override(f->board, &o, clock_wall_ms(), &why));
+	board_publish(f->board);
 }
 
 static bool
@@ -152,7 +168,7 @@ setup(void **state)
 		.config_file = "/x.conf", .started_ms = NOW_MS,
 		.override = op_override, .reload = op_reload,
 		.next_check = op_next_check, .store = op_store,
-		.front_where = op_front_where,
+		.front_where = op_front_where, .settle = op_settle,
 	};
 	struct policy *p = new_policy();
 	char text[128];
@@ -898,6 +914,19 @@ test_a_client_that_vanishes_hurts_nobody(void **state)
 }
 
 static void
+test_what_is_shown_fits_together(void **state)
+{
+	struct fixture *f = *state;
+	json_t *data;
+
+	f->unsettled = true;
+	data = ask_data(f, "{\"command\":\"explain\",\"sender\":"
+	    "\"a@b.test\",\"recipient\":\"c@d.test\"}\n");
+	assert_string_equal(text(data, "verdict"), "tempfail");
+	json_decref(data);
+}
+
+static void
 test_inet_socket_knows_no_user(void **state)
 {
 	struct fixture *f = *state;
@@ -948,6 +977,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(socket_is_for_owner_and_group),
 		TEST(status_has_what_is_promised),
+		TEST(what_is_shown_fits_together),
 		TEST(a_key_is_never_shown),
 		TEST(words_are_set_and_removed),
 		TEST(explain_says_what_the_decision_says),
