@@ -67,8 +67,11 @@ def test_the_steps_of_readme(place, brake, bl, outside):
     assert not root.logged("SYSERR|rror in|unsafe")
     assert sm.send("ann@example.org", "bob@d1.test", text="with").code == 250
     outside.wait("with")
-    maps = {m["name"]: m for m in d.status()["maps"]}
-    assert maps["brake"]["requests"] > 0
+    made = (root.dir / "etc/mail/sendmail.cf").read_text()
+    assert "socket" in made and "brake" in made
+    wait_for(lambda: {m["name"]: m["requests"] for m in
+        d.status()["maps"]}["brake"] > 0, 5, lambda:
+        "the gate to be asked, it is %s" % d.status()["maps"])
 
     bl.add("203.0.113.1")
     d.wait_state("stopped")
