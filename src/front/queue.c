@@ -203,6 +203,23 @@ others_in_portions(const struct queue *q, const struct egress_queue *e)
 	return false;
 }
 
+/* The same, of those that come back from a stop.  What waits for one that
+ * was never stopped may as well go at once. */
+static bool
+others_come_back(const struct queue *q, const struct egress_queue *e)
+{
+	size_t i;
+
+	for (i = 0; i < q->count; i++) {
+		if (q->v[i] != e && q->v[i]->plan.phase == PHASE_PORTIONS &&
+		    (q->v[i]->plan.resumed ||
+		    q->v[i]->state == STATE_PROBATION) &&
+		    (q->v[i]->waiting != 0 || q->v[i]->plan.portion == 0))
+			return true;
+	}
+	return false;
+}
+
 /* What the gate has put off does not say whose it is, and often nobody knows:
  * who has nothing to come back from leaves that to those who have. */
 static bool
@@ -293,8 +310,9 @@ own_done(void *ctx, const struct mailq_list *l)
 static bool
 begin_step(struct queue *q, struct egress_queue *e)
 {
-	bool portions = others_in_portions(q, e);
 	bool reroutes = e->plan.phase == PHASE_REROUTE;
+	bool portions = reroutes ? others_come_back(q, e) :
+	    others_in_portions(q, e);
 
 	q->step = release_due(&e->plan, clock_mono_ms());
 	if (q->step.what == RELEASE_NOTHING)

@@ -412,6 +412,7 @@ def test_a_daemon_away_under_load_costs_no_message_at_the_front(place, host,
         h.daemon.kill9()
     else:
         h.daemon.process.send_signal(signal.SIGSTOP)
+    some_more()                         # what was answered just before
     assert some_more() == AWAY
     if trouble == "killed":
         h.start_daemon()
