@@ -88,6 +88,13 @@ def verified(d):
     return rc, {p["point"]: p for p in json.loads(out)["points"]}
 
 
+def wait_put_off(pf):
+    """A flush just then may leave it in the incoming queue."""
+    wait_for(lambda: any(r.get("delay_reason") for m in pf.queue()
+        for r in m["recipients"]), 20, lambda: "a message to be put off: %s" %
+        pf.queue())
+
+
 @pytest.mark.parametrize("wanted, form", [
     ((), "hash:"), (("gate-mx1",), "socketmap")])
 def test_milter_and_either_gate(site, sink, wanted, form):
@@ -98,10 +105,7 @@ def test_milter_and_either_gate(site, sink, wanted, form):
     assert points["gate"]["result"] == points["milter"]["result"] == "live"
     sink.refuse = "450 4.2.0 later"
     pf.send("ann@example.org", "bob@example.net")
-    # A flush just then may leave it in the incoming queue.
-    wait_for(lambda: any(r.get("delay_reason") for m in pf.queue()
-        for r in m["recipients"]), 20, lambda: "it to be put off: %s" %
-        pf.queue())
+    wait_put_off(pf)
     d.must("stop", "mx1")
     assert pf.send("ann@example.org", "bob@example.net").code == 451
     sink.refuse = None
@@ -119,10 +123,7 @@ def test_what_is_held_is_called_so(site, sink):
     d, pf = site(settings("smtp_delivery_status_filter"))
     sink.refuse = "450 4.2.0 later"
     pf.send("ann@example.org", "bob@example.net")
-    # A flush just then may leave it in the incoming queue.
-    wait_for(lambda: any(r.get("delay_reason") for m in pf.queue()
-        for r in m["recipients"]), 20, lambda: "it to be put off: %s" %
-        pf.queue())
+    wait_put_off(pf)
     d.must("stop", "mx1")
     pf.wait_log(r"dsn=4\.7\.1, status=deferred \(held by mailbrake",
         timeout=15)
@@ -155,10 +156,7 @@ def test_two_transports_and_the_route(site, sink):
         "203.0.113.7", "mx1.example.org")
     sink.refuse = "450 4.2.0 later"
     pf.send("ann@example.org", "bob@example.net")
-    # A flush just then may leave it in the incoming queue.
-    wait_for(lambda: any(r.get("delay_reason") for m in pf.queue()
-        for r in m["recipients"]), 20, lambda: "it to be put off: %s" %
-        pf.queue())
+    wait_put_off(pf)
     d.must("stop", "all")
     pf.wait_log(r"dsn=4\.7\.[15], status=deferred", timeout=15)
     sink.refuse = None
